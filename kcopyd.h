@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kcopyd: asynchronous copies of sector ranges between block devices.
+ *
+ * The public C interface. Readable from kernel C, and from freestanding C++
+ * that includes no kernel header.
+ *
+ * Sectors are 512 bytes, whatever the logical block size of a device is.
+ * Documentation/kcopyd.rst is the contract of these calls.
+ */
+#ifndef KCOPYD_H
+#define KCOPYD_H
+
+#ifdef __cplusplus
+/* Kernel headers are not C++; this is the kernel's own type on every architecture. */
+typedef unsigned long long sector_t;
+
+extern "C" {
+#else
+#include <linux/types.h>
+#endif
+
+struct block_device;
+struct kcopyd_client;
+
+/* Each destination has one bit of the callback's write_err. */
+#define KCOPYD_MAX_DESTS	32U
+
+/*
+ * Go on after an error: copy what can be read to every destination that takes
+ * it. What cannot be read is not written.
+ */
+#define KCOPYD_IGNORE_ERROR	(1U << 1)
+
+/*
+ * Write each destination in ascending order, each write after the one before
+ * it has succeeded. Overrides KCOPYD_IGNORE_ERROR: nothing is written after a
+ * failed read or write. Implied by a zoned destination.
+ */
+#define KCOPYD_WRITE_SEQ	(1U << 2)
+
+/**
+ * struct io_region - a range of sectors on a block device
+ * @bdev: the device, a whole disk or a partition; held open by the caller until
+ *	the copy's callback has run
+ * @sector: first sector, relative to the start of @bdev
+ * @count: length in sectors
+ */
+struct io_region {
+	struct block_device *bdev;
+	sector_t sector;
+	sector_t count;
+};
+
+/**
+ * typedef kcopyd_notify_fn - completion callback of a copy
+ * @read_err: 0, or the negative errno of the first read that failed
+ * @write_err: bit i is set if a write to destination i failed
+ * @context: as passed to kcopyd_copy()
+ *
+ * Called exactly once for each accepted copy, from the client's own workqueue,
+ * one callback of a client at a time. Process context: it may sleep and may
+ * submit further copies. Memory allocations in it are implicitly GFP_NOIO.
+ *
+ * After an error in a copy that was not told to ignore errors, the contents of
+ * all its destinations' ranges are undefined.
+ */
+typedef void (*kcopyd_notify_fn)(int read_err, unsigned int write_err,
+				 void *context);
+
+int kcopyd_client_create(unsigned int num_pages,
+			 struct kcopyd_client **result);
+
+void kcopyd_client_destroy(struct kcopyd_client *kc);
+
+int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
+		unsigned int num_dests, struct io_region *dests,
+		unsigned int flags, kcopyd_notify_fn fn, void *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KCOPYD_H */
