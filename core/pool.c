@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The page pool. A bitmap rather than free lists: pieces that come back side
+ * by side are one large piece again without any work, and a copy of 4 KiB
+ * costs one bit.
+ */
+#include <linux/bitmap.h>
+#include <linux/gfp.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "export.h"
+#include "pool.h"
+
+/* The largest piece asked of the page allocator: 1 MiB with pages of 4 KiB. */
+#define POOL_MAX_ORDER 8
+
+/*
+ * Large pieces are a bonus (fewer segments a bio), so they are taken only when
+ * they come without effort; single pages are what the pool insists on.
+ */
+static struct page *pool_alloc_piece(unsigned int *order)
+{
+	struct page *page;
+
+	for (; *order; --*order) {
+		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
+				   *order);
+		if (page) {
+			/* Drivers may take references to single pages. */
+			split_page(page, *order);
+			return page;
+		}
+	}
+	return alloc_page(KCOPYD_GFP_CREATE);
+}
+
+/**
+ * kcopyd_pool_init() - allocate the pages of a pool
+ * @pool: the pool to set up
+ * @nr_pages: how many pages, at least 1
+ *
+ * Context: Process context, may sleep. Never wakes the OOM killer.
+ * Return: 0, or -ENOMEM with nothing left behind.
+ */
+int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages)
+{
+	unsigned int order = POOL_MAX_ORDER;
+	unsigned int i = 0;
+
+	memset(pool, 0, sizeof(*pool));
+
+	/* Taking pages until none is left would starve everybody else first. */
+	if (nr_pages > si_mem_available())
+		return -ENOMEM;
+
+	pool->pages = kvcalloc(nr_pages, sizeof(*pool->pages),
+			       KCOPYD_GFP_CREATE);
+	pool->used = kvcalloc(BITS_TO_LONGS(nr_pages), sizeof(*pool->used),
+			      KCOPYD_GFP_CREATE);
+	if (!pool->pages || !pool->used)
+		goto err_free;
+
+	while (i < nr_pages) {
+		struct page *page;
+		unsigned int j;
+
+		order = min_t(unsigned int, order, ilog2(nr_pages - i));
+		page = pool_alloc_piece(&order);
+		if (!page)
+			goto err_free;
+		for (j = 0; j < 1U << order; j++)
+			pool->pages[i++].page = page + j;
+		pool->nr_pages = i;
+		cond_resched();
+	}
+	pool->nr_free = nr_pages;
+	return 0;
+
+err_free:
+	pool->nr_free = pool->nr_pages;
+	kcopyd_pool_exit(pool);
+	return -ENOMEM;
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_init);
+
+/**
+ * kcopyd_pool_exit() - free the pages of a pool
+ * @pool: the pool, with every page given back
+ *
+ * Context: Process context.
+ */
+void kcopyd_pool_exit(struct kcopyd_pool *pool)
+{
+	unsigned int i;
+
+	WARN_ON_ONCE(pool->nr_free != pool->nr_pages);
+	for (i = 0; i < pool->nr_pages; i++)
+		__free_page(pool->pages[i].page);
+	kvfree(pool->used);
+	kvfree(pool->pages);
+	memset(pool, 0, sizeof(*pool));
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_exit);
+
+/**
+ * kcopyd_pool_get() - take pages out of a pool
+ * @pool: the pool
+ * @nr: how many pages, from 1 to @pool->nr_free
+ *
+ * Context: Any, under the client's lock.
+ * Return: the first of a chain of exactly @nr nodes.
+ */
+struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool, unsigned int nr)
+{
+	/* Single pages stay at the low end, out of the way of large pieces. */
+	const bool single = nr == 1;
+	unsigned int at = single ? 0 : pool->next;
+	struct page_list *head = NULL, **tail = &head;
+
+	if (WARN_ON_ONCE(!nr || nr > pool->nr_free))
+		return NULL;
+
+	pool->nr_free -= nr;
+	while (nr) {
+		unsigned int start, end;
+
+		start = find_next_zero_bit(pool->used, pool->nr_pages, at);
+		if (start >= pool->nr_pages) {
+			at = 0;
+			continue;
+		}
+		end = min(pool->nr_pages, start + nr);
+		end = find_next_bit(pool->used, end, start);
+		bitmap_set(pool->used, start, end - start);
+		nr -= end - start;
+		at = end;
+		for (; start < end; start++) {
+			*tail = &pool->pages[start];
+			tail = &pool->pages[start].next;
+		}
+	}
+	*tail = NULL;
+	if (!single)
+		pool->next = at;
+	return head;
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_get);
+
+/**
+ * kcopyd_pool_put() - give pages back
+ * @pool: the pool
+ * @head: a chain from kcopyd_pool_get(), whole
+ *
+ * Context: Any, under the client's lock.
+ */
+void kcopyd_pool_put(struct kcopyd_pool *pool, struct page_list *head)
+{
+	while (head) {
+		unsigned int start = head - pool->pages;
+		unsigned int nr = 1;
+
+		while (head->next == head + 1) {
+			head++;
+			nr++;
+		}
+		head = head->next;
+		bitmap_clear(pool->used, start, nr);
+		pool->nr_free += nr;
+	}
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_put);
