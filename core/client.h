@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a client is inside. */
+#ifndef KCOPYD_CORE_CLIENT_H
+#define KCOPYD_CORE_CLIENT_H
+
+#include <linux/ratelimit.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "job.h"
+#include "pool.h"
+#include "queue.h"
+
+struct dm_io_client;
+struct task_struct;
+
+/**
+ * struct kcopyd_client - a client
+ * @id: its number in messages
+ * @creator: who called kcopyd_client_create(), for messages
+ * @io: memory of dm-io for this client's I/O
+ * @io_wq: runs the queues' workers; these may sleep in the block layer
+ * @notify_wq: runs @notify_work
+ * @notify_work: calls the callbacks of @done
+ * @teardown_work: ends the client when it is destroyed from a callback
+ * @end_op: what the I/O of an operation reports to
+ * @log_limit: bounds the messages about rejected copies
+ * @lock: see below
+ * @pool: its pages
+ * @queues: a queue for each disk
+ * @reserve: job objects set aside
+ * @starved: jobs that wait for pages while their disks hold none of them
+ * @done: finished jobs whose callbacks are due
+ * @jobs: accepted jobs whose callbacks have not returned
+ * @shutdown: no further job is accepted
+ * @notify_task: the task that is in a callback, or NULL
+ * @idle_wait: teardown waits here for @jobs to become 0
+ *
+ * @lock is the only lock of the service. It is taken in end_io context, which
+ * may be a hard interrupt; nothing sleeps and no I/O is submitted under it.
+ * Inside it come only the locks of workqueues, wait queues and the slab.
+ */
+struct kcopyd_client {
+	/* Never change after creation. */
+	unsigned int id;
+	const void *creator;
+	struct dm_io_client *io;
+	struct workqueue_struct *io_wq;
+	struct workqueue_struct *notify_wq;
+	struct work_struct notify_work;
+	struct work_struct teardown_work;
+	void (*end_op)(struct kcopyd_op *op, int err);
+
+	/* Has a lock of its own. */
+	struct ratelimit_state log_limit;
+
+	/* Protects the next group, and jobs, parts and queues. */
+	spinlock_t lock;
+
+	/* Under @lock. */
+	struct kcopyd_pool pool;
+	struct kcopyd_queues queues;
+	struct kcopyd_reserve reserve;
+	struct list_head starved;
+	struct list_head done;
+	unsigned int jobs;
+	bool shutdown;
+
+	/* Written by the worker of @notify_work, compared with current by anyone. */
+	struct task_struct *notify_task;
+
+	/* Has a lock of its own, inside @lock. */
+	wait_queue_head_t idle_wait;
+};
+
+static inline struct kcopyd_client *kcopyd_job_client(const struct kcopyd_job *job)
+{
+	return job->queue->kc;
+}
+
+/* Is this code running in one of the client's own callbacks? */
+static inline bool kcopyd_in_callback(const struct kcopyd_client *kc)
+{
+	return READ_ONCE(kc->notify_task) == current;
+}
+
+#endif /* KCOPYD_CORE_CLIENT_H */

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A job is one accepted copy. It moves its range in parts, each with pages of
+ * its own: a part is read once and then written to every destination.
+ */
+#ifndef KCOPYD_CORE_JOB_H
+#define KCOPYD_CORE_JOB_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include "../kcopyd.h"
+
+struct kcopyd_queue;
+struct page_list;
+
+/**
+ * struct kcopyd_dest - one destination of a job
+ * @bdev: the device
+ * @sector: first sector of the range on @bdev
+ * @queue: the client's queue for the disk
+ */
+struct kcopyd_dest {
+	struct block_device *bdev;
+	sector_t sector;
+	struct kcopyd_queue *queue;
+};
+
+/**
+ * struct kcopyd_op - one read or write of a part
+ * @node: in the ready list of the disk's queue
+ * @slot: index in the part's array; the destination's number for a write
+ */
+struct kcopyd_op {
+	struct list_head node;
+	unsigned int slot;
+};
+
+/**
+ * enum kcopyd_part_state - what a part is doing
+ * @KCOPYD_PART_FREE: nothing, it has no pages
+ * @KCOPYD_PART_READING: its read is ready or in flight, in slot 0
+ * @KCOPYD_PART_READ: its data is there, and the part before it is not written yet
+ * @KCOPYD_PART_WRITING: its writes are ready or in flight
+ */
+enum kcopyd_part_state {
+	KCOPYD_PART_FREE,
+	KCOPYD_PART_READING,
+	KCOPYD_PART_READ,
+	KCOPYD_PART_WRITING,
+};
+
+/**
+ * struct kcopyd_part - a stretch of a job that is on its way
+ * @job: the job
+ * @node: in the job's list of parts, in ascending order
+ * @pages: the data
+ * @offset: sectors from the start of the job to the piece in hand
+ * @left: sectors from @offset to the end of the part
+ * @count: sectors of the piece in hand; less than @left only while the part
+ *	goes round an unreadable place
+ * @nr_pages: length of @pages
+ * @pending: writes of the piece that have not ended
+ * @state: enum kcopyd_part_state
+ * @ops: one a destination
+ *
+ * All of it under the client's lock, but for a part in flight: then what the
+ * submission reads does not change.
+ */
+struct kcopyd_part {
+	struct kcopyd_job *job;
+	struct list_head node;
+	struct page_list *pages;
+	sector_t offset;
+	unsigned int left;
+	unsigned int count;
+	unsigned int nr_pages;
+	u8 pending;
+	u8 state;
+	struct kcopyd_op ops[];
+};
+
+/**
+ * struct kcopyd_job - an accepted copy
+ * @fn: the callback
+ * @context: its argument
+ * @bdev: the source
+ * @sector: first sector of the range on @bdev
+ * @queue: the client's queue for the source's disk
+ * @count: sectors to copy
+ * @first: the part that every job has, so that it never depends on an allocation
+ * @num_dests: destinations
+ * @granule: sectors to which an unreadable place is found: 4 KiB, or a logical
+ *	block of the coarsest device if that is larger; a part is whole granules
+ * @ignore: go on after errors
+ * @seq: write in order
+ * @small: goes ahead of large copies
+ * @reserved: belongs to the client's reserve
+ * @stopped: no further I/O is started
+ * @inflight: parts on their way
+ * @node: in a list of jobs that wait, or of those that are due for their
+ *	callback; empty otherwise
+ * @parts: the parts on their way, in ascending order
+ * @next: sectors handed out to parts so far
+ * @read_err: as in kcopyd_notify_fn
+ * @write_err: as in kcopyd_notify_fn
+ * @dests: the destinations, followed by @first
+ */
+struct kcopyd_job {
+	/* Never change once the job is accepted. */
+	kcopyd_notify_fn fn;
+	void *context;
+	struct block_device *bdev;
+	sector_t sector;
+	sector_t count;
+	struct kcopyd_queue *queue;
+	struct kcopyd_part *first;
+	u16 granule;
+	u8 num_dests;
+	bool ignore : 1;
+	bool seq : 1;
+	bool small : 1;
+	bool reserved : 1;
+
+	/* Under the client's lock. */
+	bool stopped;
+	unsigned int inflight;
+	struct list_head node;
+	struct list_head parts;
+	sector_t next;
+	int read_err;
+	unsigned int write_err;
+
+	struct kcopyd_dest dests[];
+};
+
+/* Copies up to this size, in sectors, go ahead of larger ones: 64 KiB. */
+#define KCOPYD_SMALL_SECTORS 128U
+
+static inline struct kcopyd_part *kcopyd_op_part(struct kcopyd_op *op)
+{
+	return container_of(op - op->slot, struct kcopyd_part, ops[0]);
+}
+
+/* Job objects set aside, each for the largest number of destinations. */
+#define KCOPYD_RESERVE_JOBS		4
+/* And so many more that only the client's own callbacks may take. */
+#define KCOPYD_RESERVE_CALLBACK_JOBS	4
+
+/**
+ * struct kcopyd_reserve - a client's job objects for when memory is gone
+ * @free: unused objects
+ * @nr_free: how many
+ * @wait: submitters that sleep for one
+ */
+struct kcopyd_reserve {
+	/* Under the client's lock. */
+	struct list_head free;
+	unsigned int nr_free;
+
+	/* Has a lock of its own, inside the client's. */
+	wait_queue_head_t wait;
+};
+
+struct kcopyd_client;
+
+int kcopyd_reserve_init(struct kcopyd_client *kc);
+void kcopyd_reserve_exit(struct kcopyd_client *kc);
+struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
+				    unsigned int num_dests);
+void kcopyd_job_free(struct kcopyd_client *kc, struct kcopyd_job *job);
+struct kcopyd_part *kcopyd_part_get(struct kcopyd_job *job);
+void kcopyd_part_put(struct kcopyd_part *part);
+
+#endif /* KCOPYD_CORE_JOB_H */
