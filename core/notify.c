@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The callbacks of a client. They have a workqueue of their own: a callback may
+ * sleep, also for another client's, and the I/O of its client must not wait for
+ * it.
+ */
+#include <linux/sched/mm.h>
+#include <linux/workqueue.h>
+
+#include "client.h"
+#include "notify.h"
+
+static void notify_work(struct work_struct *work)
+{
+	struct kcopyd_client *kc =
+		container_of(work, struct kcopyd_client, notify_work);
+	unsigned int noio = memalloc_noio_save();
+	struct kcopyd_job *job;
+
+	spin_lock_irq(&kc->lock);
+	while ((job = list_first_entry_or_null(&kc->done, struct kcopyd_job,
+					       node))) {
+		kcopyd_notify_fn fn = job->fn;
+		void *context = job->context;
+		int read_err = job->read_err;
+		unsigned int write_err = job->write_err;
+
+		list_del_init(&job->node);
+		spin_unlock_irq(&kc->lock);
+
+		/* Before the callback, which may well submit the next copy. */
+		kcopyd_job_free(kc, job);
+
+		WRITE_ONCE(kc->notify_task, current);
+		fn(read_err, write_err, context);
+		WRITE_ONCE(kc->notify_task, NULL);
+		cond_resched();
+
+		spin_lock_irq(&kc->lock);
+		if (!--kc->jobs)
+			wake_up_all(&kc->idle_wait);
+	}
+	spin_unlock_irq(&kc->lock);
+	memalloc_noio_restore(noio);
+}
+
+void kcopyd_notify_init(struct kcopyd_client *kc)
+{
+	INIT_LIST_HEAD(&kc->done);
+	INIT_WORK(&kc->notify_work, notify_work);
+}
+
+/**
+ * kcopyd_notify() - make the callback of a finished job due
+ * @kc: the client
+ * @job: the job, which is no longer the caller's
+ *
+ * Context: Any, under the client's lock.
+ */
+void kcopyd_notify(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	lockdep_assert_held(&kc->lock);
+	list_add_tail(&job->node, &kc->done);
+	queue_work(kc->notify_wq, &kc->notify_work);
+}
