@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a job between its acceptance and its callback.
+ *
+ * A job hands out parts: pieces of its range with pages of their own, as many
+ * at a time as its window, the shares of its disks and the pool allow. A part is
+ * read, then written to all destinations, then its pages go back. What a job
+ * waits for decides in which list it stands: a disk that holds its share of
+ * the pool, the pool itself, or, in no list, one of its own parts. In each case
+ * I/O is in flight whose end looks at that list again, so nothing is ever
+ * waited for that depends on the waiting one.
+ *
+ * All of this is short work under the client's lock, and done wherever the
+ * event happens: in the submitter, in a worker, in an end_io.
+ */
+#include <linux/blkdev.h>
+#include <linux/minmax.h>
+
+#include "client.h"
+#include "copy.h"
+#include "notify.h"
+#include "param.h"
+
+/* Parts of one job on their way: enough to keep both ends of a copy busy. */
+#define COPY_WINDOW	8
+
+/* In sequence: one part is written while the next is read. */
+#define COPY_WINDOW_SEQ	2
+
+/* The pages a disk may still take: never more than what is left for others. */
+static unsigned int share_left(unsigned int held, unsigned int nr_free)
+{
+	return nr_free > held ? (nr_free - held) / 2 : 0;
+}
+
+/*
+ * The size of a job's next part, in pages, if it can be had now; else 0, and
+ * *@wait is the list to wait in. A disk that holds nothing gets a granule as
+ * long as there is one, whatever other disks hold.
+ */
+static unsigned int part_grant(struct kcopyd_client *kc,
+			       const struct kcopyd_job *job,
+			       struct list_head **wait)
+{
+	const unsigned int least = DIV_ROUND_UP(job->granule, PAGE_SECTORS);
+	const sector_t remaining = job->count - job->next;
+	unsigned int limit = kc->pool.nr_free;
+	unsigned int most, i;
+
+	most = min(kc->pool.nr_pages / 8, kcopyd_part_pages());
+	most = max(rounddown(most, least), least);
+	if (remaining < (sector_t)most * PAGE_SECTORS)
+		most = DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
+
+	for (i = 0; i <= job->num_dests; i++) {
+		struct kcopyd_queue *queue =
+			i ? job->dests[i - 1].queue : job->queue;
+		unsigned int held = i ? queue->writing : queue->reading;
+		unsigned int left = share_left(held, kc->pool.nr_free);
+
+		if (!held) {
+			left = max(left, least);
+		} else if (left < max(most / 4, least)) {
+			/* Rather later than in crumbs. */
+			*wait = kcopyd_fifo_class(&queue->waiting, job->small);
+			return 0;
+		}
+		limit = min(limit, left);
+	}
+	if (limit < least) {
+		*wait = &kc->starved;
+		return 0;
+	}
+	return limit < most ? rounddown(limit, least) : most;
+}
+
+static void part_read(struct kcopyd_part *part)
+{
+	struct kcopyd_job *job = part->job;
+
+	part->state = KCOPYD_PART_READING;
+	job->queue->reading += part->nr_pages;
+	kcopyd_queue_add(job->queue, &part->ops[0].node, job->small);
+}
+
+static void part_write(struct kcopyd_part *part)
+{
+	struct kcopyd_job *job = part->job;
+	unsigned int i;
+
+	part->state = KCOPYD_PART_WRITING;
+	part->pending = job->num_dests;
+	for (i = 0; i < job->num_dests; i++)
+		kcopyd_queue_add(job->dests[i].queue, &part->ops[i].node,
+				 job->small);
+}
+
+/*
+ * Hand out the parts that can be had now.
+ *
+ * @from: the list from whose head the job was taken to see whether it can go
+ *	on; NULL if it comes from nowhere
+ *
+ * Return: the list in which the job waits because what it needs is not there;
+ * NULL if it is done handing out, waits for one of its own parts, or has only
+ * stepped back for other jobs.
+ */
+static struct list_head *job_advance(struct kcopyd_client *kc,
+				     struct kcopyd_job *job,
+				     const struct list_head *from)
+{
+	const unsigned int window = job->seq ? COPY_WINDOW_SEQ : COPY_WINDOW;
+
+	while (!job->stopped && job->next < job->count &&
+	       job->inflight < window) {
+		struct list_head *wait = &kc->starved;
+		struct kcopyd_part *part;
+		unsigned int nr = 0;
+
+		/* Large copies take turns, a part each. */
+		if (!from && !job->small &&
+		    !list_empty(&job->queue->waiting.bulk)) {
+			list_add_tail(&job->node, &job->queue->waiting.bulk);
+			return NULL;
+		}
+		/* Pages are for those first who have run out of them. */
+		if (from || list_empty(&kc->starved))
+			nr = part_grant(kc, job, &wait);
+		if (!nr) {
+			if (wait == from)
+				list_add(&job->node, wait);
+			else
+				list_add_tail(&job->node, wait);
+			return wait;
+		}
+		part = kcopyd_part_get(job);
+		if (!part)
+			break;
+
+		part->pages = kcopyd_pool_get(&kc->pool, nr);
+		part->nr_pages = nr;
+		part->offset = job->next;
+		part->left = min_t(sector_t, job->count - job->next,
+				   nr * PAGE_SECTORS);
+		part->count = part->left;
+		list_add_tail(&part->node, &job->parts);
+		job->next += part->left;
+		job->inflight++;
+		part_read(part);
+		from = NULL;
+	}
+	return NULL;
+}
+
+/* The pool or a disk's share has grown: who can go on? */
+static void starved_advance(struct kcopyd_client *kc)
+{
+	struct kcopyd_job *job;
+
+	while ((job = list_first_entry_or_null(&kc->starved, struct kcopyd_job,
+					       node))) {
+		list_del_init(&job->node);
+		if (job_advance(kc, job, &kc->starved) == &kc->starved)
+			break;
+	}
+}
+
+static void queue_advance(struct kcopyd_queue *queue)
+{
+	struct kcopyd_client *kc = queue->kc;
+	struct list_head *node;
+
+	starved_advance(kc);
+	while ((node = kcopyd_fifo_pop(&queue->waiting))) {
+		struct kcopyd_job *job =
+			list_entry(node, struct kcopyd_job, node);
+		struct list_head *from =
+			kcopyd_fifo_class(&queue->waiting, job->small);
+
+		if (job_advance(kc, job, from) == from)
+			break;
+	}
+}
+
+static void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	unsigned int i;
+
+	/* It may have been waiting when it was stopped. */
+	list_del_init(&job->node);
+	kcopyd_queue_put(job->queue);
+	for (i = 0; i < job->num_dests; i++)
+		kcopyd_queue_put(job->dests[i].queue);
+	kcopyd_notify(kc, job);
+}
+
+/* One part less: go on with the job, or end it. */
+static void job_continue(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	if (!job->inflight && (job->stopped || job->next == job->count))
+		job_finish(kc, job);
+	else if (list_empty(&job->node))
+		job_advance(kc, job, NULL);
+}
+
+/* The part has nothing more to do. */
+static void part_retire(struct kcopyd_client *kc, struct kcopyd_part *part)
+{
+	list_del_init(&part->node);
+	kcopyd_pool_put(&kc->pool, part->pages);
+	part->job->inflight--;
+	kcopyd_part_put(part);
+}
+
+/* In sequence, the next part's data may have been waiting for this one's. */
+static void seq_next(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	struct kcopyd_part *part = list_first_entry_or_null(&job->parts,
+							    struct kcopyd_part,
+							    node);
+	unsigned int i;
+
+	if (!part || part->state != KCOPYD_PART_READ)
+		return;
+	if (!job->stopped) {
+		part_write(part);
+		return;
+	}
+	for (i = 0; i < job->num_dests; i++)
+		job->dests[i].queue->writing -= part->nr_pages;
+	part_retire(kc, part);
+}
+
+/* A piece is done with: on to what is left of the part. */
+static void part_next(struct kcopyd_client *kc, struct kcopyd_part *part)
+{
+	struct kcopyd_job *job = part->job;
+
+	part->offset += part->count;
+	part->left -= part->count;
+	if (part->left && !job->stopped) {
+		part->count = min(part->left, 2 * part->count);
+		part_read(part);
+		return;
+	}
+	part_retire(kc, part);
+	if (job->seq)
+		seq_next(kc, job);
+}
+
+static void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+		     int err)
+{
+	struct kcopyd_job *job = part->job;
+	struct kcopyd_queue *queue = job->queue;
+	unsigned int i;
+
+	queue->reading -= part->nr_pages;
+	if (err && err != -ECANCELED && !job->read_err)
+		job->read_err = err;
+	if (err && !job->ignore)
+		job->stopped = true;
+
+	if (err && !job->stopped && part->count > job->granule) {
+		/* Which half is it? */
+		part->count = max_t(unsigned int, job->granule,
+				    rounddown(part->count / 2, job->granule));
+		part_read(part);
+	} else if (err || job->stopped) {
+		/* The destinations keep what they have there. */
+		part_next(kc, part);
+	} else {
+		for (i = 0; i < job->num_dests; i++)
+			job->dests[i].queue->writing += part->nr_pages;
+		part->state = KCOPYD_PART_READ;
+		if (!job->seq || list_is_first(&part->node, &job->parts))
+			part_write(part);
+	}
+	queue_advance(queue);
+	job_continue(kc, job);
+}
+
+static void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+		      unsigned int slot, int err)
+{
+	struct kcopyd_job *job = part->job;
+	struct kcopyd_queue *queue = job->dests[slot].queue;
+
+	queue->writing -= part->nr_pages;
+	if (err && err != -ECANCELED) {
+		job->write_err |= 1U << slot;
+		if (!job->ignore)
+			job->stopped = true;
+	}
+	if (!--part->pending)
+		part_next(kc, part);
+	queue_advance(queue);
+	job_continue(kc, job);
+}
+
+/**
+ * kcopyd_copy_end_op() - an operation has ended
+ * @op: the operation
+ * @err: 0, a negative errno, or -ECANCELED if it was not submitted because the
+ *	job is stopped
+ *
+ * Context: Any, hard interrupts included, without the client's lock.
+ */
+void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
+{
+	struct kcopyd_part *part = kcopyd_op_part(op);
+	struct kcopyd_client *kc = kcopyd_job_client(part->job);
+	unsigned long flags;
+
+	spin_lock_irqsave(&kc->lock, flags);
+	if (part->state == KCOPYD_PART_READING)
+		read_end(kc, part, err);
+	else
+		write_end(kc, part, op->slot, err);
+	spin_unlock_irqrestore(&kc->lock, flags);
+}
+
+/**
+ * kcopyd_copy_start() - begin a copy
+ * @kc: the client
+ * @job: an accepted job, complete but for its queues
+ *
+ * Context: Process context, under the client's lock.
+ */
+void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&kc->lock);
+	job->queue = kcopyd_queue_get(kc, job->bdev->bd_disk);
+	for (i = 0; i < job->num_dests; i++)
+		job->dests[i].queue =
+			kcopyd_queue_get(kc, job->dests[i].bdev->bd_disk);
+	job_continue(kc, job);
+}
