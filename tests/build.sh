@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Builds the modules for each stock kernel: no warning, whatever W=1 asks for,
+# and the public header and the README's example compile as they stand.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tests/qemu/deps.sh build
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+# result NAME COMMAND...: passes if the command does and prints nothing that warns
+result() {
+	local name=$1
+	shift
+	if "$@" >"$work/log" 2>&1 && ! grep -qiE 'warning|error:' "$work/log"; then
+		echo "ok     $name"
+		passed=$((passed + 1))
+	else
+		echo "FAILED $name"
+		sed 's/^/       /' "$work/log"
+		failed=$((failed + 1))
+	fi
+}
+
+for kernel in 6.1 6.12; do
+	kdir=$(tests/qemu/kernel.sh headers "$kernel")
+	result "modules for Debian's $kernel" make -j"$(nproc)" modules KDIR="$kdir" W=1
+	# The service is what a client finds in the README: its names, no others.
+	dir=$(make -s builddir KDIR="$kdir")
+	exported=$(awk '$3 == "kcopyd" || $3 ~ /\/kcopyd$/ { print $2 }' "$dir/Module.symvers" | sort | tr '\n' ' ')
+	result "exported symbols on $kernel" test "$exported" = \
+		"kcopyd_client_create kcopyd_client_destroy kcopyd_copy "
+done
+
+# The public header stands on its own in freestanding C++.
+echo '#include "kcopyd.h"' >"$work/header.cpp"
+result "kcopyd.h in C++" g++ -std=c++20 -ffreestanding -Wall -Wextra -Werror \
+	-I. -fsyntax-only "$work/header.cpp"
+
+# The README's example is a module that builds.
+kdir=$(tests/qemu/kernel.sh headers 6.1)
+mkdir "$work/example"
+awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$work/example/example.c"
+echo 'obj-m := example.o' >"$work/example/Kbuild"
+result "the README's example" make -C "$kdir" M="$work/example" W=1 \
+	KCFLAGS="-I$PWD -Werror" \
+	KBUILD_EXTRA_SYMBOLS="$(make -s builddir KDIR="$kdir")/Module.symvers"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

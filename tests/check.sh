@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make check: every test there is, from the cheapest up, and one line at the end
+# that adds them up. A stage ends its output in "N passed, N failed" (and
+# ", N skipped"); one that ends otherwise counts as a failure.
+#
+#	check.sh [--full] [STAGE...]
+#
+# --full runs the same tests for longer: KCOPYD_TORTURE_SECONDS is 1800 unless
+# it is set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+full=
+if [ "${1-}" = --full ]; then
+	full=y
+	shift
+fi
+[ -z "$full" ] || export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
+
+work=$(mktemp -d)
+child=
+finish() {
+	if [ -n "$child" ]; then
+		kill "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+passed=0 failed=0 skipped=0
+bad=()
+
+# stage NAME COMMAND...
+stage() {
+	local name=$1 last rc=0 start=$SECONDS
+	shift
+	echo
+	echo "== $name"
+	"$@" </dev/null > >(tee "$work/out") 2>&1 &
+	child=$!
+	wait "$child" || rc=$?
+	child=
+	# tee may be a moment behind.
+	sleep 0.2
+	last=$(grep -aE '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$work/out" | tail -n 1 || true)
+	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+		passed=$((passed + BASH_REMATCH[1]))
+		failed=$((failed + BASH_REMATCH[2]))
+		skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+		if [ "$rc" -ne 0 ] && [ "${BASH_REMATCH[2]}" -eq 0 ]; then
+			failed=$((failed + 1))
+			bad+=("$name: exit code $rc with no failed test")
+		elif [ "${BASH_REMATCH[2]}" -ne 0 ]; then
+			bad+=("$name: $last")
+		fi
+	else
+		failed=$((failed + 1))
+		bad+=("$name: ended with exit code $rc and no result")
+	fi
+	echo "== $name: $((SECONDS - start)) s"
+}
+
+stages=(build runner kunit system)
+[ $# -eq 0 ] || stages=("$@")
+for name in "${stages[@]}"; do
+	case $name in
+	build)	stage build tests/build.sh ;;
+	runner)	stage runner tests/qemu/selftest.sh ;;
+	kunit)	stage kunit tests/kunit/run.sh ;;
+	system)	stage system tests/system/run.sh ;;
+	*)	echo "check.sh: no stage '$name'; there are: build runner kunit system" >&2
+		exit 2 ;;
+	esac
+done
+
+echo
+for line in "${bad[@]}"; do
+	echo "FAILED $line"
+done
+if [ "$skipped" -gt 0 ]; then
+	echo "$passed passed, $failed failed, $skipped skipped"
+else
+	echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

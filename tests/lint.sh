@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make lint: the style of the code, and what static analysers say of it. Prints
+# what is wrong and ends in "N passed, N failed", a check each.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tests/qemu/deps.sh build lint
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+# result NAME COMMAND...: passes if the command does
+result() {
+	local name=$1
+	shift
+	if "$@" >"$work/log" 2>&1; then
+		echo "ok     $name"
+		passed=$((passed + 1))
+	else
+		echo "FAILED $name"
+		sed 's/^/       /' "$work/log"
+		failed=$((failed + 1))
+	fi
+}
+
+silent() {
+	"$@" 2>&1 | tee "$work/silent"
+	[ "${PIPESTATUS[0]}" -eq 0 ] && [ ! -s "$work/silent" ]
+}
+
+mapfile -t c_files < <(git ls-files '*.c' '*.h')
+mapfile -t kernel_files < <(printf '%s\n' "${c_files[@]}" | grep -v -e '^tests/system/sectors.c$' -e '^kcopyd\.h$' -e '^tests/qemu/')
+mapfile -t cpp_files < <(git ls-files '*.cpp' '*.hpp')
+mapfile -t shell_files < <(git grep -lIE '^#!/bin/(ba)?sh')
+
+# checkpatch and kernel-doc come from the kernel's source package.
+tree=$work/source
+mkdir "$tree"
+archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
+tar -xf "$archive" -C "$tree" --strip-components=1 \
+	linux-source-6.1/scripts/{checkpatch.pl,kernel-doc,spelling.txt,const_structs.checkpatch}
+
+checkpatch() {
+	silent perl "$tree/scripts/checkpatch.pl" --no-tree --strict --quiet \
+		--show-types --no-summary "$@"
+}
+
+# FILE_PATH_CHANGES and the like are about mail; there is no maintainers' file.
+result "checkpatch --strict" checkpatch -f "${kernel_files[@]}"
+# kcopyd.h is C++ too, and then has neither the kernel's types nor its macros.
+result "checkpatch --strict kcopyd.h" \
+	checkpatch --ignore NEW_TYPEDEFS,BIT_MACRO -f kcopyd.h
+
+kernel_doc() {
+	silent perl "$tree/scripts/kernel-doc" -none -Werror "$@"
+}
+result "kernel-doc" kernel_doc kcopyd.h kcopyd.c core/*.[ch] compat/*.h
+
+# In a tree of its own: sparse only looks at what is compiled.
+sparse_build() {
+	local kdir
+	kdir=$(tests/qemu/kernel.sh headers 6.1)
+	git ls-files -z | xargs -0 cp --parents -t "$work/tree"
+	make -C "$work/tree" -j"$(nproc)" modules KDIR="$kdir" W=1 C=2 \
+		>"$work/build" 2>&1 || { cat "$work/build"; return 1; }
+	! grep -E 'warning|error:' "$work/build"
+}
+mkdir "$work/tree"
+result "sparse and W=1" sparse_build
+
+result "shellcheck" shellcheck -x "${shell_files[@]}"
+result "clang-format" clang-format --dry-run -Werror "${cpp_files[@]}"
+clang_tidy() {
+	clang-tidy --quiet --warnings-as-errors='*' "$@" -- -std=c++20 -I. \
+		-ffreestanding -fno-exceptions -fno-rtti 2>/dev/null
+}
+mapfile -t tidy_files < <(printf '%s\n' "${cpp_files[@]}" | grep '\.cpp$')
+result "clang-tidy" clang_tidy "${tidy_files[@]}"
+
+# One machine's paths and kernel version comparisons have no place in the tree.
+no_match() {
+	! git grep -nIE "$@"
+}
+result "no version comparison" no_match 'LINUX_VERSION_CODE|KERNEL_VERSION\(' \
+	-- '*.c' '*.h' '*.cpp' '*.hpp'
+result "SPDX line in every source" bash -c \
+	'! git ls-files "*.c" "*.h" "*.cpp" "*.hpp" "*.sh" "*.mk" Kbuild Makefile | xargs grep -L "SPDX-License-Identifier: GPL-2.0-only" | grep .'
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
