@@ -37,14 +37,10 @@ mapfile -t cpp_files < <(git ls-files '*.cpp' '*.hpp')
 mapfile -t shell_files < <(git grep -lIE '^#!/bin/(ba)?sh')
 
 # checkpatch and kernel-doc come from the kernel's source package.
-tree=$work/source
-mkdir "$tree"
-archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
-tar -xf "$archive" -C "$tree" --strip-components=1 \
-	linux-source-6.1/scripts/{checkpatch.pl,kernel-doc,spelling.txt,const_structs.checkpatch}
+scripts=$(tests/qemu/kernel.sh source 6.1)/scripts
 
 checkpatch() {
-	silent perl "$tree/scripts/checkpatch.pl" --no-tree --strict --quiet \
+	silent perl "$scripts/checkpatch.pl" --no-tree --strict --quiet \
 		--show-types --no-summary "$@"
 }
 
@@ -55,7 +51,7 @@ result "checkpatch --strict kcopyd.h" \
 	checkpatch --ignore NEW_TYPEDEFS,BIT_MACRO -f kcopyd.h
 
 kernel_doc() {
-	silent perl "$tree/scripts/kernel-doc" -none -Werror "$@"
+	silent perl "$scripts/kernel-doc" -none -Werror "$@"
 }
 result "kernel-doc" kernel_doc kcopyd.h kcopyd.c core/*.[ch] compat/*.h
 
