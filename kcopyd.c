@@ -244,7 +244,8 @@ EXPORT_SYMBOL_GPL(kcopyd_copy);
 
 static int __init kcopyd_init(void)
 {
-	teardown_wq = alloc_workqueue("kcopyd_teardown", WQ_UNBOUND, 0);
+	teardown_wq = alloc_workqueue("kcopyd_teardown",
+				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return teardown_wq ? 0 : -ENOMEM;
 }
 
