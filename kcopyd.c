@@ -84,7 +84,7 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 	kc->creator = creator;
 	kc->end_op = kcopyd_copy_end_op;
 	spin_lock_init(&kc->lock);
-	INIT_LIST_HEAD(&kc->starved);
+	kcopyd_fifo_init(&kc->starved);
 	init_waitqueue_head(&kc->idle_wait);
 	ratelimit_state_init(&kc->log_limit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);

@@ -62,7 +62,7 @@ struct kcopyd_client {
 	struct kcopyd_pool pool;
 	struct kcopyd_queues queues;
 	struct kcopyd_reserve reserve;
-	struct list_head starved;
+	struct kcopyd_fifo starved;
 	struct list_head done;
 	unsigned int jobs;
 	bool shutdown;

@@ -27,6 +27,13 @@
 /* In sequence: one part is written while the next is read. */
 #define COPY_WINDOW_SEQ	2
 
+/* The queues of a job: number 0 is the source's. */
+static struct kcopyd_queue *job_queue(const struct kcopyd_job *job,
+				      unsigned int i)
+{
+	return i ? job->dests[i - 1].queue : job->queue;
+}
+
 /* The pages a disk may still take: never more than what is left for others. */
 static unsigned int share_left(unsigned int held, unsigned int nr_free)
 {
@@ -40,7 +47,7 @@ static unsigned int share_left(unsigned int held, unsigned int nr_free)
  */
 static unsigned int part_grant(struct kcopyd_client *kc,
 			       const struct kcopyd_job *job,
-			       struct list_head **wait)
+			       struct kcopyd_fifo **wait)
 {
 	const unsigned int least = DIV_ROUND_UP(job->granule, PAGE_SECTORS);
 	const sector_t remaining = job->count - job->next;
@@ -53,8 +60,7 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 		most = DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
 
 	for (i = 0; i <= job->num_dests; i++) {
-		struct kcopyd_queue *queue =
-			i ? job->dests[i - 1].queue : job->queue;
+		struct kcopyd_queue *queue = job_queue(job, i);
 		unsigned int held = i ? queue->writing : queue->reading;
 		unsigned int left = share_left(held, kc->pool.nr_free);
 
@@ -62,7 +68,7 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 			left = max(left, least);
 		} else if (left < max(most / 4, least)) {
 			/* Rather later than in crumbs. */
-			*wait = kcopyd_fifo_class(&queue->waiting, job->small);
+			*wait = &queue->waiting;
 			return 0;
 		}
 		limit = min(limit, left);
@@ -96,41 +102,62 @@ static void part_write(struct kcopyd_part *part)
 }
 
 /*
+ * Where the job has to queue up because others are before it, or NULL.
+ *
+ * @from: the list of which the job is the first; it comes from nowhere if NULL
+ */
+static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
+					const struct kcopyd_job *job,
+					const struct kcopyd_fifo *from)
+{
+	unsigned int i;
+
+	if (from == &kc->starved)
+		return NULL;
+	if (!kcopyd_fifo_empty(&kc->starved))
+		return &kc->starved;
+	if (from)
+		return NULL;
+	for (i = 0; i <= job->num_dests; i++) {
+		struct kcopyd_queue *queue = job_queue(job, i);
+
+		if (!kcopyd_fifo_pass(&queue->waiting, job->small))
+			return &queue->waiting;
+	}
+	return NULL;
+}
+
+/*
  * Hand out the parts that can be had now.
  *
- * @from: the list from whose head the job was taken to see whether it can go
- *	on; NULL if it comes from nowhere
+ * @from: as in others_first()
  *
  * Return: the list in which the job waits because what it needs is not there;
- * NULL if it is done handing out, waits for one of its own parts, or has only
+ * NULL if it has handed out everything, waits for one of its own parts, or has
  * stepped back for other jobs.
  */
-static struct list_head *job_advance(struct kcopyd_client *kc,
-				     struct kcopyd_job *job,
-				     const struct list_head *from)
+static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
+				       struct kcopyd_job *job,
+				       const struct kcopyd_fifo *from)
 {
 	const unsigned int window = job->seq ? COPY_WINDOW_SEQ : COPY_WINDOW;
 
 	while (!job->stopped && job->next < job->count &&
 	       job->inflight < window) {
-		struct list_head *wait = &kc->starved;
+		struct kcopyd_fifo *wait = others_first(kc, job, from);
 		struct kcopyd_part *part;
-		unsigned int nr = 0;
+		unsigned int nr;
 
-		/* Large copies take turns, a part each. */
-		if (!from && !job->small &&
-		    !list_empty(&job->queue->waiting.bulk)) {
-			list_add_tail(&job->node, &job->queue->waiting.bulk);
+		if (wait) {
+			kcopyd_fifo_add(wait, &job->node, job->small);
 			return NULL;
 		}
-		/* Pages are for those first who have run out of them. */
-		if (from || list_empty(&kc->starved))
-			nr = part_grant(kc, job, &wait);
+		nr = part_grant(kc, job, &wait);
 		if (!nr) {
 			if (wait == from)
-				list_add(&job->node, wait);
+				kcopyd_fifo_unpop(wait, &job->node, job->small);
 			else
-				list_add_tail(&job->node, wait);
+				kcopyd_fifo_add(wait, &job->node, job->small);
 			return wait;
 		}
 		part = kcopyd_part_get(job);
@@ -152,34 +179,24 @@ static struct list_head *job_advance(struct kcopyd_client *kc,
 	return NULL;
 }
 
-/* The pool or a disk's share has grown: who can go on? */
-static void starved_advance(struct kcopyd_client *kc)
+static void fifo_advance(struct kcopyd_client *kc, struct kcopyd_fifo *fifo)
 {
-	struct kcopyd_job *job;
+	struct list_head *node;
 
-	while ((job = list_first_entry_or_null(&kc->starved, struct kcopyd_job,
-					       node))) {
-		list_del_init(&job->node);
-		if (job_advance(kc, job, &kc->starved) == &kc->starved)
+	while ((node = kcopyd_fifo_pop(fifo))) {
+		struct kcopyd_job *job =
+			list_entry(node, struct kcopyd_job, node);
+
+		if (job_advance(kc, job, fifo) == fifo)
 			break;
 	}
 }
 
+/* A disk holds fewer pages, and the pool may have more: who can go on? */
 static void queue_advance(struct kcopyd_queue *queue)
 {
-	struct kcopyd_client *kc = queue->kc;
-	struct list_head *node;
-
-	starved_advance(kc);
-	while ((node = kcopyd_fifo_pop(&queue->waiting))) {
-		struct kcopyd_job *job =
-			list_entry(node, struct kcopyd_job, node);
-		struct list_head *from =
-			kcopyd_fifo_class(&queue->waiting, job->small);
-
-		if (job_advance(kc, job, from) == from)
-			break;
-	}
+	fifo_advance(queue->kc, &queue->kc->starved);
+	fifo_advance(queue->kc, &queue->waiting);
 }
 
 static void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
@@ -229,6 +246,8 @@ static void seq_next(struct kcopyd_client *kc, struct kcopyd_job *job)
 	for (i = 0; i < job->num_dests; i++)
 		job->dests[i].queue->writing -= part->nr_pages;
 	part_retire(kc, part);
+	for (i = 0; i < job->num_dests; i++)
+		queue_advance(job->dests[i].queue);
 }
 
 /* A piece is done with: on to what is left of the part. */

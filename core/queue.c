@@ -45,6 +45,46 @@ struct list_head *kcopyd_fifo_pop(struct kcopyd_fifo *fifo)
 }
 EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_pop);
 
+/**
+ * kcopyd_fifo_unpop() - undo kcopyd_fifo_pop()
+ * @fifo: the list
+ * @entry: what was taken out last
+ * @small: its class
+ *
+ * It will be the next one again, a bulk entry even if small ones have come.
+ *
+ * Context: Any, under the client's lock.
+ */
+void kcopyd_fifo_unpop(struct kcopyd_fifo *fifo, struct list_head *entry,
+		       bool small)
+{
+	if (!small)
+		fifo->streak = FIFO_STREAK;
+	else if (fifo->streak)
+		fifo->streak--;
+	list_add(entry, kcopyd_fifo_class(fifo, small));
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_unpop);
+
+/**
+ * kcopyd_fifo_pass() - may a new entry go ahead of those in the list?
+ * @fifo: the list
+ * @small: the class of the new entry
+ *
+ * Context: Any, under the client's lock.
+ * Return: true if it need not queue up behind entries of its own class, nor
+ * behind a bulk one whose turn it is.
+ */
+bool kcopyd_fifo_pass(struct kcopyd_fifo *fifo, bool small)
+{
+	if (!list_empty(kcopyd_fifo_class(fifo, small)))
+		return false;
+	if (!small || list_empty(&fifo->bulk))
+		return true;
+	return fifo->streak < FIFO_STREAK && ++fifo->streak;
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_pass);
+
 static void queue_init(struct kcopyd_queue *queue, struct kcopyd_client *kc)
 {
 	queue->kc = kc;
@@ -160,7 +200,7 @@ void kcopyd_queue_add(struct kcopyd_queue *queue, struct list_head *op,
 		      bool small)
 {
 	lockdep_assert_held(&queue->kc->lock);
-	list_add_tail(op, kcopyd_fifo_class(&queue->ready, small));
+	kcopyd_fifo_add(&queue->ready, op, small);
 	if (!queue->active) {
 		queue->active = true;
 		queue_work(queue->kc->io_wq, &queue->work);

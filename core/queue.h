@@ -17,7 +17,7 @@ struct kcopyd_client;
  * struct kcopyd_fifo - a list in two classes
  * @bulk: entries of large copies
  * @small: entries of small copies, which go first
- * @streak: small entries taken since the last bulk one that had to wait
+ * @streak: small entries that went ahead of the first bulk one
  */
 struct kcopyd_fifo {
 	struct list_head bulk;
@@ -27,11 +27,25 @@ struct kcopyd_fifo {
 
 void kcopyd_fifo_init(struct kcopyd_fifo *fifo);
 struct list_head *kcopyd_fifo_pop(struct kcopyd_fifo *fifo);
+void kcopyd_fifo_unpop(struct kcopyd_fifo *fifo, struct list_head *entry,
+		       bool small);
+bool kcopyd_fifo_pass(struct kcopyd_fifo *fifo, bool small);
 
 static inline struct list_head *kcopyd_fifo_class(struct kcopyd_fifo *fifo,
 						  bool small)
 {
 	return small ? &fifo->small : &fifo->bulk;
+}
+
+static inline bool kcopyd_fifo_empty(const struct kcopyd_fifo *fifo)
+{
+	return list_empty(&fifo->small) && list_empty(&fifo->bulk);
+}
+
+static inline void kcopyd_fifo_add(struct kcopyd_fifo *fifo,
+				   struct list_head *entry, bool small)
+{
+	list_add_tail(entry, kcopyd_fifo_class(fifo, small));
 }
 
 /**
