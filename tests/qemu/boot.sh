@@ -1,0 +1,271 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# boot.sh [OPTION...] SCRIPT [ARG...] : boots a kernel in QEMU, runs a shell
+# script there as root and ends with the script's exit code.
+#
+#   --kernel NAME         a kernel of kernel.sh (default 6.1), or debug-6.1
+#   --cpus N              default 2
+#   --mem MB              default 1024
+#   --append STRING       more kernel arguments
+#   --kmod NAME           a module of the kernel that the script may modprobe
+#   --module FILE.ko      another module that the script may modprobe
+#   --add HOST[:GUEST]    a file or directory for the guest (default /bin/NAME)
+#   --qemu ARG            one more argument for QEMU
+#   --allow REGEX         a kernel report that the script is going to provoke
+#   --timeout SECONDS     default 600
+#   --log FILE            keep the kernel's console there
+#   --out FILE            keep there what the script writes to /dev/out
+#   --stream-console      print the kernel's console too, as it comes
+#   --no-leak-scan        no kmemleak scan after the script
+#
+# Printed is what the script prints.  A report of the kernel (WARNING, BUG,
+# lockdep, KASAN, ...) fails the run, unless the script declares it by --allow,
+# or for a while by lines to /dev/kmsg: "kcopyd-test: expect REGEX", then
+# "kcopyd-test: expect-end".  A declared report that does not come fails too.
+#
+# Exit codes besides the script's own:
+#   120 an undeclared kernel report     121 a declared report did not come
+#   122 boot.sh could not run a guest   123 the guest died before the script ended
+#   124 time-out (where the guest was is told)
+#
+# KCOPYD_ACCEL=kvm|tcg overrides the choice of the accelerator.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/qemu/lib.sh
+. "$here/lib.sh"
+
+die() { say "$@"; exit 122; }
+usage() { print_usage >&2; exit 122; }
+
+kernel=6.1 cpus=2 mem=1024 append='' timeout=600 log='' out='' stream_console=''
+allow=() guest=() qemu_extra=()
+while (($#)); do
+	case $1 in
+	--kernel | --cpus | --mem | --append | --kmod | --module | --add | \
+	--qemu | --allow | --timeout | --log | --out)
+		(($# > 1)) || die "$1 needs a value" ;;
+	esac
+	case $1 in
+	--kernel)	kernel=$2; shift 2 ;;
+	--cpus)		cpus=$2; shift 2 ;;
+	--mem)		mem=$2; shift 2 ;;
+	--append)	append+=" $2"; shift 2 ;;
+	--kmod | --module | --add) guest+=("$1" "$2"); shift 2 ;;
+	--qemu)		qemu_extra+=("$2"); shift 2 ;;
+	--allow)	allow+=("$2"); shift 2 ;;
+	--timeout)	timeout=$2; shift 2 ;;
+	--log)		log=$2; shift 2 ;;
+	--out)		out=$2; shift 2 ;;
+	--stream-console) stream_console=y; shift ;;
+	--no-leak-scan)	guest+=("$1"); shift ;;
+	-h | --help)	print_usage; exit 0 ;;
+	--)		shift; break ;;
+	-*)		say "no such option: $1"; usage ;;
+	*)		break ;;
+	esac
+done
+(($#)) || usage
+[[ -f $1 ]] || die "$1: no such script"
+[[ $cpus$mem$timeout =~ ^[0-9]+$ ]] || die '--cpus, --mem and --timeout take numbers'
+need qemu-system-x86_64 setpriv
+find_cache
+
+work=$(mktemp -d)
+qemu='' timer=''
+kill_qemu()
+{
+	[[ -n $qemu ]] || return 0
+	kill -KILL "$qemu" 2>/dev/null || true
+	wait "$qemu" 2>/dev/null || true
+	qemu=''
+}
+
+# shellcheck disable=SC2317 # called by the trap
+cleanup()
+{
+	trap '' INT TERM HUP
+	kill_qemu
+	[[ -z $timer ]] || kill "$timer" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# start ACCEL INITRAMFS FD_CONSOLE FD_SCRIPT : starts QEMU, sets $qemu
+start()
+{
+	local machine=(-machine "pc,accel=tcg" -cpu max)
+	[[ $1 != kvm ]] || machine=(-machine "pc,accel=kvm" -cpu host)
+
+	rm -f "$work"/{console,script,out,status} "$work"/monitor.{in,out}
+	: >"$work/console"; : >"$work/script"; : >"$work/status"
+	# QEMU's monitor on a pair of FIFOs: the shell can talk to them by itself.
+	mkfifo "$work/monitor.in" "$work/monitor.out"
+	# If this shell is killed, QEMU goes with it.
+	setpriv --pdeathsig KILL qemu-system-x86_64 \
+		-nodefaults -no-user-config -display none -no-reboot \
+		"${machine[@]}" -smp "$cpus" -m "$mem" \
+		-kernel "$VMLINUZ" -initrd "$2" \
+		-append "console=ttyS0 rdinit=/init nokaslr panic=-1 oops=panic reboot=t loglevel=7 printk.devkmsg=on sysrq_always_enabled watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60$append" \
+		-chardev "file,id=console,path=/dev/fd/$3,append=on,logfile=$work/console" -serial chardev:console \
+		-chardev "file,id=script,path=/dev/fd/$4,append=on,logfile=$work/script" -serial chardev:script \
+		-chardev "file,id=out,path=$work/out" -serial chardev:out \
+		-chardev "file,id=status,path=$work/status" -serial chardev:status \
+		-chardev "pipe,id=monitor,path=$work/monitor" -mon chardev=monitor \
+		${qemu_extra[@]+"${qemu_extra[@]}"} \
+		</dev/null >"$work/qemu" 2>&1 &
+	qemu=$!
+}
+
+# finish SECONDS : waits for QEMU; fails, with QEMU still running, on time-out
+finish()
+{
+	local first
+	setpriv --pdeathsig KILL sleep "$1" >/dev/null 2>&1 &
+	timer=$!
+	wait -n -p first "$qemu" "$timer" || true
+	kill "$timer" 2>/dev/null || true
+	wait "$timer" 2>/dev/null || true
+	timer=''
+	[[ $first == "$qemu" ]] || return 1
+	qemu=''
+}
+
+# choose_accel : sets $accel.  A /dev/kvm that can be opened may still hang its
+# guests, so it is tried, once a boot of this machine.
+choose_accel()
+{
+	local memory saved=("${qemu_extra[@]}") null code
+	memory=$cache/accel-$HOSTNAME-$(</proc/sys/kernel/random/boot_id)
+
+	accel=${KCOPYD_ACCEL:-}
+	case $accel in
+	kvm | tcg)	return ;;
+	?*)		die "KCOPYD_ACCEL=$accel: must be kvm or tcg" ;;
+	esac
+	accel=tcg
+	[[ -r /dev/kvm && -w /dev/kvm ]] || return 0
+	if [[ -s $memory ]]; then
+		accel=$(<"$memory")
+		return
+	fi
+	echo 'exit 0' >"$work/probe.sh"
+	"$here/initramfs.sh" --output "$work/probe" --no-leak-scan "$work/probe.sh"
+	exec {null}>/dev/null
+	qemu_extra=()
+	start kvm "$work/probe" "$null" "$null"
+	if finish 15 && grep -q '^exit 0' "$work/status"; then
+		accel=kvm
+	fi
+	kill_qemu
+	exec {null}>&-
+	qemu_extra=("${saved[@]}")
+	rm -f "$cache/accel-$HOSTNAME"-*
+	echo "$accel" >"$memory"
+	[[ $accel == kvm ]] || say 'KVM does not work here: emulating (slower)'
+}
+
+monitor() { printf '%s\n' "$1" >"$work/monitor.in"; }
+
+# where_it_was : what a guest that does not end is doing
+where_it_was()
+{
+	local before rip size
+
+	echo "---- last lines of the script's output"
+	tail -n 5 "$work/script"
+	echo '---- last lines of the console'
+	tail -n 15 "$work/console"
+	echo '---- instruction pointers'
+	monitor 'info registers -a'
+	timeout 3 cat "$work/monitor.out" >"$work/registers" || true
+	while read -r rip; do
+		echo "RIP $rip $(resolve "$rip")"
+	done < <(grep -ao 'RIP=[0-9a-f]*' "$work/registers" | cut -d= -f2)
+	# The kernel's own view, if it still answers: the CPUs, then blocked tasks.
+	before=$(stat -c %s "$work/console")
+	monitor 'sendkey alt-sysrq-l'
+	sleep 2
+	monitor 'sendkey alt-sysrq-w'
+	sleep 3
+	size=$(stat -c %s "$work/console")
+	if ((size > before)); then
+		echo '---- backtraces'
+		tail -c "+$((before + 1))" "$work/console" | head -n 150
+	else
+		echo '---- the kernel does not answer to sysrq'
+	fi
+	# Every task is too much to print, but worth having in a log.
+	[[ -z $log ]] || { monitor 'sendkey alt-sysrq-t'; sleep 5; }
+}
+
+resolve()
+{
+	[[ -n ${SYSTEM_MAP:-} ]] || return 0
+	awk -v rip="$1" '
+		($1 "") > (rip "") { exit }
+		$2 ~ /^[tTwW]$/ { name = $3 }
+		END { print rip ~ /^ffffffff/ ? name : "(user space or module)" }' "$SYSTEM_MAP"
+}
+
+facts=$("$here/kernel.sh" image "$kernel") || exit 122
+VERSION='' VMLINUZ='' ROOT='' SYSTEM_MAP=''
+while IFS='=' read -r name value; do
+	declare "$name=$value"
+done <<<"$facts"
+
+"$here/initramfs.sh" --output "$work/initramfs" --root "$ROOT" --release "$VERSION" \
+	${guest[@]+"${guest[@]}"} -- "$@" || exit 122
+choose_accel
+
+# The copy through cat lets QEMU open its own end of whatever stdout is.
+exec {stream}> >(cat)
+reader=$!
+console=$stream
+[[ -n $stream_console ]] || exec {console}>/dev/null
+start "$accel" "$work/initramfs" "$console" "$stream"
+late=''
+finish "$timeout" || late=y
+exec {stream}>&-
+if [[ -n $late ]]; then
+	say "time-out: the script did not end within $timeout s"
+	where_it_was >&2 2>/dev/null || true
+	kill_qemu
+fi
+[[ -z $stream_console ]] || exec {console}>&-
+wait "$reader" || true
+[[ -z $log ]] || cp "$work/console" "$log"
+[[ -z $out ]] || cp "$work/out" "$out"
+
+code=$(tr -d '\r' <"$work/status" | sed -n 's/^exit \([0-9]*\)$/\1/p')
+verdict=0
+findings=$(ALLOW=$(printf '%s\n' ${allow[@]+"${allow[@]}"}) \
+	awk -f "$here/reports.awk" "$work/console") || verdict=$?
+if [[ -n $findings ]]; then
+	printf '%s\n' "$findings" >&2
+fi
+
+if [[ -n $late ]]; then
+	exit 124
+elif [[ ! -s $work/console && -s $work/qemu ]]; then
+	cat "$work/qemu" >&2
+	die 'QEMU did not start the guest (see above)'
+elif [[ -z $code ]]; then
+	((verdict)) || tail -n 30 "$work/console" >&2
+	cat "$work/qemu" >&2
+	say "the guest died before the script ended${log:+ (console: $log)}"
+	exit 123
+elif ((verdict == 10)); then
+	say "the kernel reported what the test did not declare (script's exit code: $code)"
+	exit 120
+elif ((verdict == 11)); then
+	say "a declared kernel report did not come (script's exit code: $code)"
+	exit 121
+elif ((verdict)); then
+	die 'the console could not be searched (is a REGEX wrong?)'
+fi
+exit "$code"

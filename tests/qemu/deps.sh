@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# deps.sh GROUP... : makes sure that the host packages of these groups are
+# installed.  Silent when they are; root is used for the installation only.
+set -euo pipefail
+
+group()
+{
+	case $1 in
+	build)	echo gcc g++ make flex bison bc libelf-dev libssl-dev libc6-dev \
+			cpio kmod dwarves zstd rsync xz-utils perl ;;
+	boot)	echo qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils ;;
+	tools)	echo dmsetup e2fsprogs fdisk ;;
+	unit)	echo g++ libgtest-dev ;;
+	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
+			linux-source-6.1 ;;
+	*)	return 1 ;;
+	esac
+}
+
+say() { printf 'deps.sh: %s\n' "$*" >&2; }
+
+missing()
+{
+	local package installed
+	installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" \
+			2>/dev/null) || true
+	for package; do
+		case $'\n'$installed$'\n' in
+		*$'\n'"$package installed"$'\n'*) ;;
+		*) echo "$package" ;;
+		esac
+	done
+}
+
+if (($# == 0)); then
+	say 'usage: deps.sh build|boot|tools|unit|lint...'
+	exit 2
+fi
+packages=()
+for name; do
+	list=$(group "$name") || { say "no such group: $name"; exit 2; }
+	read -ra list <<<"$list"
+	packages+=("${list[@]}")
+done
+
+if ! command -v dpkg-query >/dev/null; then
+	say "this is not a Debian system: install by hand: ${packages[*]}"
+	exit 1
+fi
+mapfile -t absent < <(missing "${packages[@]}" | sort -u)
+((${#absent[@]})) || exit 0
+
+root=()
+if ((UID != 0)); then
+	# A password may be asked for only where somebody can type it.
+	if command -v sudo >/dev/null && { [[ -t 0 ]] || sudo -n true 2>/dev/null; }; then
+		root=(sudo)
+	else
+		say "run as root: apt-get install --no-install-recommends ${absent[*]}"
+		exit 1
+	fi
+fi
+
+say "installing the host packages: ${absent[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt()
+{
+	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q \
+		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1 </dev/null
+}
+# An update that fails for one of several sources is no reason to stop.
+apt update || true
+if ! apt install -y --no-install-recommends "${absent[@]}"; then
+	tail -n 20 "$log" >&2
+	say "failed (see above): apt-get install --no-install-recommends ${absent[*]}"
+	exit 1
+fi

@@ -1,0 +1,253 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# kernel.sh COMMAND KERNEL : finds or fetches a kernel, keeps it in the cache,
+# and prints where it is.  Progress goes to stderr.
+#
+#   headers KERNEL  the directory to give as KDIR to a module's build
+#   image KERNEL    VERSION=, VMLINUZ=, ROOT= (holds lib/modules/VERSION) and,
+#                   where there is one, SYSTEM_MAP=
+#   debug KERNEL    as image, and KDIR=, of the debug kernel that is built from
+#                   the kernel's source package with debug.config
+#   source KERNEL   a directory with scripts/ and drivers/md/ of its source
+#   list            the kernels there are
+#
+# KERNEL is one of the table below; headers and image take debug-KERNEL too.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/qemu/lib.sh
+. "$here/lib.sh"
+# shellcheck source=tests/qemu/debian.sh
+. "$here/debian.sh"
+
+# kernel, its suites
+table()
+{
+	cat <<-EOT
+	6.1	bookworm bookworm-updates bookworm-security
+	6.12	bookworm-backports
+	EOT
+}
+
+usage() { print_usage >&2; exit 2; }
+
+# select_kernel KERNEL : sets up apt for the kernel's suites
+select_kernel()
+{
+	local suites
+	suites=$(table | awk -F '\t' -v kernel="$1" '$1 == kernel { print $2 }')
+	[[ -n $suites ]] ||
+		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(and debug-6.1)"
+	read -ra suites <<<"$suites"
+	private_apt "$1" "${suites[@]}"
+}
+
+# from_packages KIND BUILDER PACKAGE : the entry of the cache that BUILDER makes
+# from the current version of PACKAGE
+from_packages()
+{
+	local kind=$1 builder=$2 package=$3 packages key
+
+	refresh_lists 1440
+	packages=$(closure "$package")
+	key=$(head -n 1 <<<"$packages")
+	if [[ ! -d $cache/$kind/${key/=/_} ]]; then
+		# Before a download: mirrors drop superseded packages.
+		refresh_lists 10
+		packages=$(closure "$package")
+		key=$(head -n 1 <<<"$packages")
+	fi
+	# shellcheck disable=SC2086 # one word a package
+	cached "$kind" "${key/=/_}" "$builder" $packages
+}
+
+build_headers()
+{
+	local dir=$1 makefile
+	shift
+	unpack "$dir" "$@"
+	for makefile in "$dir"/usr/src/linux-headers-*/Makefile; do
+		# shellcheck disable=SC2016 # make's own variables
+		sed -i 's|^include /usr/src/|include $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../|' \
+			"$makefile"
+	done
+	ln -s "$(cd "$dir" && echo usr/src/linux-headers-*-amd64)" "$dir/kdir"
+}
+
+headers()
+{
+	from_packages "headers-$1" build_headers linux-headers-amd64
+	readlink -f "$entry/kdir"
+}
+
+build_image()
+{
+	local dir=$1 version vmlinuz
+	shift
+	unpack "$dir" "$@"
+	[[ -e $dir/lib ]] || ln -s usr/lib "$dir/lib"
+	version=$(cd "$dir/lib/modules" && echo *)
+	vmlinuz=$dir/boot/vmlinuz-$version
+	[[ -f $vmlinuz ]] || vmlinuz=$dir/lib/modules/$version/vmlinuz
+	[[ -f $vmlinuz ]] || die "no vmlinuz for $version in $*"
+	mv "$vmlinuz" "$dir/vmlinuz"
+	depmod -b "$dir" "$version"
+	echo "$version" >"$dir/version"
+}
+
+image()
+{
+	need depmod
+	from_packages "image-$1" build_image linux-image-amd64
+	print_image
+}
+
+print_image()
+{
+	echo "VERSION=$(<"$entry/version")"
+	echo "VMLINUZ=$entry/vmlinuz"
+	echo "ROOT=$entry"
+}
+
+# source_tar DIR KERNEL VERSION : prints the tar file of the source package,
+# downloaded to DIR unless the host has it
+source_tar()
+{
+	local name=linux-source-$2
+	if [[ $(dpkg-query -W -f '${Version}' "$name" 2>/dev/null) != "$3" ]]; then
+		unpack "$1" "$name=$3"
+		echo "$1/usr/src/$name.tar.xz"
+	else
+		echo "/usr/src/$name.tar.xz"
+	fi
+}
+
+# check_config : Kconfig drops what it cannot have without a word
+check_config()
+{
+	awk '
+		FNR == NR {
+			if (/^CONFIG_/)
+				want[$0]
+			else if (/^# CONFIG_.* is not set$/)
+				off[$2]
+			next
+		}
+		{ have[$0]; split($0, part, "="); on[part[1]] }
+		END {
+			for (line in want)
+				if (!(line in have))
+					print line
+			for (name in off)
+				if (name in on)
+					print "# " name " is not set"
+		}' "$1" "$2"
+}
+
+build_debug()
+{
+	local dir=$1 kernel=$2 version=$3 build=$1/build tar gone release log
+
+	run_make()
+	{
+		# If this shell is killed, the build goes with it.
+		setpriv --pdeathsig TERM make -s -C "$build" "$@" \
+			>>"$log" 2>&1 </dev/null && return
+		tail -n 20 "$log" >&2
+		die "the debug kernel does not build: see $log"
+	}
+
+	tar=$(source_tar "$dir" "$kernel" "$version")
+	say "building the debug kernel $version (4 to 10 minutes on two cores, 3 GB)"
+	mkdir "$build"
+	tar -xf "$tar" -C "$build" --strip-components=1
+	rm -rf "${dir:?}/usr"
+	log=$cache/debug-$kernel/build.log
+	: >"$log"
+	unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT ARCH CROSS_COMPILE
+	run_make KCONFIG_ALLCONFIG="$here/debug.config" allnoconfig
+	gone=$(check_config "$here/debug.config" "$build/.config")
+	[[ -z $gone ]] ||
+		die "debug.config: Kconfig dropped $(tr '\n' ' ' <<<"$gone")"
+	run_make -j"$(nproc)" bzImage modules
+	run_make modules_install INSTALL_MOD_PATH="$dir" DEPMOD=true
+	make -s -C "$build" kernelrelease >"$dir/version"
+	release=$(<"$dir/version")
+	cp "$build/arch/x86/boot/bzImage" "$dir/vmlinuz"
+	rm "$dir/lib/modules/$release"/{build,source}
+	depmod -b "$dir" "$release"
+	prune "$build"
+}
+
+# prune BUILD : leaves what the build of a module needs, the symbols, and
+# drivers/md, whose targets are rebuilt on other headers
+prune()
+{
+	local path
+	for path in "$1"/*/ "$1"/{arch,drivers,tools}/*/; do
+		case ${path#"$1"/} in
+		arch/ | arch/x86/ | drivers/ | drivers/md/ | include/ | scripts/ | \
+		tools/ | tools/objtool/ | tools/build/ | tools/scripts/ | tools/include/) ;;
+		*) rm -rf "$path" ;;
+		esac
+	done
+	find "$1" \( -path "$1/scripts" -o -path "$1/tools" \) -prune -o \
+		\( -name '*.o' -o -name '*.a' -o -name '.*.cmd' -o -name '.tmp_vmlinux*' \) \
+		-type f -exec rm -f {} +
+	find "$1/tools" "$1/scripts" -name '*.o' -type f -exec rm -f {} +
+	rm -rf "$1"/arch/x86/boot/compressed "$1"/arch/x86/boot/*.bin "$1"/arch/x86/boot/bzImage
+}
+
+# Bump this when what build_debug() leaves in the cache changes.
+recipe=1
+
+debug()
+{
+	local kernel=$1 version key
+
+	need gcc make flex bison bc xz depmod setpriv
+	refresh_lists 1440
+	version=$(closure "linux-source-$kernel")
+	version=${version#*=}
+	key=$({ echo "$recipe"; gcc --version | head -n 1; cat "$here/debug.config"; } |
+		sha256sum | cut -c 1-12)
+	cached "debug-$kernel" "${version}_$key" build_debug "$kernel" "$version"
+	print_image
+	echo "SYSTEM_MAP=$entry/build/System.map"
+	echo "KDIR=$entry/build"
+}
+
+build_source()
+{
+	local dir=$1 kernel=$2 version=$3 tar
+	tar=$(source_tar "$dir" "$kernel" "$version")
+	mkdir "$dir/source"
+	tar -xf "$tar" -C "$dir/source" --strip-components=1 \
+		"linux-source-$kernel"/{scripts,drivers/md,.clang-format}
+	rm -rf "${dir:?}/usr"
+}
+
+source_tree()
+{
+	local version
+	need xz
+	refresh_lists 1440
+	version=$(closure "linux-source-$1")
+	cached "source-$1" "${version#*=}" build_source "$1" "${version#*=}"
+	echo "$entry/source"
+}
+
+(($# == 2)) || [[ $# == 1 && $1 == list ]] || usage
+find_cache
+[[ $1 == list ]] || select_kernel "${2#debug-}"
+case $1:${2-} in
+list:)		table | cut -f1; echo debug-6.1 ;;
+headers:debug-*) facts=$(debug "${2#debug-}"); sed -n 's/^KDIR=//p' <<<"$facts" ;;
+image:debug-*)	debug "${2#debug-}" ;;
+headers:*)	headers "$2" ;;
+image:*)	image "$2" ;;
+debug:*)	debug "${2#debug-}" ;;
+source:*)	source_tree "$2" ;;
+*)		usage ;;
+esac

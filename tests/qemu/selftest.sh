@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# selftest.sh [stock] [debug] : tests boot.sh itself, on a stock kernel, and
+# shows that the debug kernel finds what it is there to find.  Both by default.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work/tmp
+mkdir "$TMPDIR"
+passed=0 failed=0
+
+verdict()
+{
+	if [[ $1 == 0 ]]; then
+		echo "ok     $2"
+		passed=$((passed + 1))
+	else
+		echo "FAILED $2"
+		failed=$((failed + 1))
+		sed 's/^/       | /' "$work"/{out,err} 2>/dev/null | tail -n 40
+	fi
+}
+
+# check NAME CODE REGEX OPTION... <SCRIPT : boots, and compares the exit code;
+# REGEX must be in what was printed
+check()
+{
+	local name=$1 want=$2 regex=$3 code=0
+	shift 3
+	cat >"$work/script"
+	"$here/boot.sh" "$@" "$work/script" one "t'wo" >"$work/out" 2>"$work/err" </dev/null || code=$?
+	[[ $code == "$want" ]] || echo "exit code $code instead of $want" >>"$work/err"
+	[[ $code == "$want" ]] &&
+		{ [[ -z $regex ]] || cat "$work/out" "$work/err" | grep -Eq -- "$regex"; }
+	verdict $? "$name"
+}
+
+# ended PID : the process is gone, also when somebody was slow to reap it
+ended()
+{
+	local i
+	for ((i = 0; i < 50; i++)); do
+		[[ -d /proc/$1 && $(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null) != Z ]] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# interrupted SIGNAL CODE : neither QEMU nor (unless killed) a file is left
+interrupted()
+{
+	local boot qemu code=0 i bad=0
+	printf 'echo up\nsleep 1000\n' >"$work/script"
+	"$here/boot.sh" "$work/script" >"$work/out" 2>"$work/err" </dev/null &
+	boot=$!
+	for ((i = 0; i < 600; i++)); do
+		! grep -q up "$work/out" || break
+		sleep 0.1
+	done
+	qemu=$(tr ' ' '\n' <"/proc/$boot/task/$boot/children" |
+		while read -r pid; do
+			! grep -qz qemu-system "/proc/$pid/cmdline" || echo "$pid"
+		done)
+	[[ -n $qemu ]] || { echo 'no QEMU was seen' >>"$work/err"; bad=1; }
+	kill -"$1" "$boot"
+	wait "$boot" 2>/dev/null || code=$?
+	[[ $code == "$2" ]] || { echo "exit code $code" >>"$work/err"; bad=1; }
+	[[ -z $qemu ]] || ended "$qemu" || { echo 'QEMU is left' >>"$work/err"; bad=1; }
+	if [[ $1 == KILL ]]; then
+		rm -rf "${TMPDIR:?}"/*
+	elif [[ -n $(ls "$TMPDIR") ]]; then
+		echo "left behind: $(ls "$TMPDIR")" >>"$work/err"
+		bad=1
+	fi
+	verdict $bad "SIG$1 leaves no QEMU"
+}
+
+stock()
+{
+	local sum
+
+	check 'exit code 0, arguments, output' 0 "^hello one t'wo$" <<<'echo "hello $*"'
+	check 'exit code 7' 7 . <<<'echo x; exit 7'
+	check 'a killed script fails' 137 . <<<'echo x; kill -9 $$'
+	check 'an undeclared WARNING fails, and is shown' 120 'WARNING: fake' \
+		<<<'echo "WARNING: fake" >/dev/kmsg'
+	check 'report wins over exit code, both told' 120 'exit code: 3' \
+		<<<'echo "BUG: fake" >/dev/kmsg; exit 3'
+	check 'declared by --allow' 0 '' --allow 'WARNING: fa.e' \
+		<<<'echo "WARNING: fake" >/dev/kmsg'
+	check 'another one is not covered by --allow' 120 'BUG: other' --allow 'WARNING: fake' \
+		<<<'echo "WARNING: fake" >/dev/kmsg; echo "BUG: other" >/dev/kmsg'
+	check 'declared by --allow, but absent' 121 'did not report: WARNING: never' \
+		--allow 'WARNING: never' <<<:
+	check 'declared by marks' 0 '' <<-'EOT'
+		echo "kcopyd-test: expect WARNING: fake" >/dev/kmsg
+		echo "WARNING: fake" >/dev/kmsg
+		echo "kcopyd-test: expect-end" >/dev/kmsg
+	EOT
+	check 'declared by marks, but after them' 120 'WARNING: fake' <<-'EOT'
+		echo "kcopyd-test: expect WARNING: fake" >/dev/kmsg
+		echo "WARNING: fake" >/dev/kmsg
+		echo "kcopyd-test: expect-end" >/dev/kmsg
+		echo "WARNING: fake" >/dev/kmsg
+	EOT
+	check 'declared by marks, but absent' 121 'did not report: WARNING: fake' <<-'EOT'
+		echo "kcopyd-test: expect WARNING: fake" >/dev/kmsg
+		echo "kcopyd-test: expect-end" >/dev/kmsg
+		echo "kcopyd-test: expect-end" >/dev/kmsg
+	EOT
+	check 'a wrong REGEX is told' 122 'is a REGEX wrong' --allow '(' \
+		<<<'echo "WARNING: fake" >/dev/kmsg'
+	check 'the kernel panics' 123 'Kernel panic' \
+		<<<'echo c >/proc/sysrq-trigger; sleep 100; exit 0'
+	check 'a panic that was declared is one all the same' 123 'guest died' \
+		--allow 'panic|Oops|BUG|crash' <<<'echo c >/proc/sysrq-trigger; sleep 100'
+	check 'a time-out tells where the guest was' 124 'RIP [0-9a-f]+' --timeout 25 \
+		<<<'echo going to sleep; sleep 1000'
+	[[ $(<"$work/err") == *'going to sleep'*'Show backtrace of all active CPUs'* ]]
+	verdict $? '... with its last output line and backtraces'
+	check 'a dynamic executable, also in place of an applet' 0 'GNU coreutils' \
+		--add "$(command -v sort)" <<<'sort --version && echo b | sed s/b/a/ | grep a'
+	check 'a kernel module with its dependencies' 0 dm_snapshot --kmod dm-snapshot \
+		<<<'modprobe dm-snapshot && lsmod'
+	check 'a module that does not exist' 122 'no_such_module' --kmod no_such_module <<<:
+	check '--out is exact' 0 '^[0-9a-f]{64}' --out "$work/binary" \
+		<<<'head -c 100000 /dev/urandom >x; cat x >/dev/out; sha256sum <x'
+	sum=$(sha256sum <"$work/binary")
+	[[ ${sum%% *} == "$(cut -d ' ' -f 1 "$work/out")" ]]
+	verdict $? '... byte by byte'
+	check 'the console is streamed' 0 'Linux version' --stream-console <<<'echo x'
+	check 'a drive' 0 '^1048576$' --kmod virtio_pci --kmod virtio_blk \
+		--qemu -blockdev --qemu driver=null-co,node-name=disk,size=1048576 \
+		--qemu -device --qemu virtio-blk-pci,drive=disk \
+		<<<'modprobe -a virtio_pci virtio_blk; blockdev --getsize64 /dev/vda'
+	interrupted TERM 143
+	interrupted HUP 129
+	interrupted KILL 137
+}
+
+debug()
+{
+	local kdir
+	kdir=$("$here/kernel.sh" headers debug-6.1)
+	cp -r "$here/provoke" "$work/provoke"
+	make -s -C "$kdir" M="$work/provoke" modules >"$work/out" 2>&1 </dev/null ||
+		{ cat "$work/out" >&2; exit 1; }
+	set -- --kernel debug-6.1 --module "$work/provoke/provoke.ko"
+
+	# Any report switches lockdep off, so it comes first.
+	check 'debug kernel: mistakes are reported' 0 '' "$@" --no-leak-scan <<-'EOT'
+		while read -r mistake report; do
+			echo "kcopyd-test: expect $report" >/dev/kmsg
+			modprobe provoke mistake=$mistake
+			rmmod provoke
+			echo "kcopyd-test: expect-end" >/dev/kmsg
+		done <<-EOM
+			deadlock possible circular locking
+			warn WARNING: CPU: .*provoke_init
+			use-after-free KASAN: .*use-after-free
+			free-work ODEBUG: free active|WARNING: CPU: .*debug_print_object
+			list list_add (double add|corruption)|kernel BUG at|WARNING: CPU: .*list_debug
+			atomic-sleep BUG: scheduling while atomic|BUG: sleeping function|WARNING: CPU
+		EOM
+	EOT
+	check 'debug kernel: fault injection, KUnit, block drivers' 0 '^all there' "$@" \
+		--kmod null_blk --kmod scsi_debug --kmod brd --no-leak-scan <<-'EOT'
+		set -e
+		modprobe -a null_blk scsi_debug brd
+		cd /sys/kernel/debug
+		ls failslab fail_page_alloc fail_make_request kunit kmemleak >/dev/null
+		ls /proc/self/fail-nth /sys/kernel/tracing/events >/dev/null
+		ls /dev/nullb0 /dev/ram0 /dev/sda
+		echo all there
+	EOT
+	check 'debug kernel: a leak is found' 120 'kstrdup' "$@" \
+		<<<'modprobe provoke mistake=leak'
+}
+
+(($#)) || set -- stock debug
+for part; do
+	case $part in
+	stock | debug) ;;
+	*) echo "selftest.sh: no part '$part': stock, debug" >&2; exit 2 ;;
+	esac
+done
+# A failing check must not end the run.
+set +e
+for part; do
+	"$part"
+done
+echo "$passed passed, $failed failed"
+((failed == 0))
