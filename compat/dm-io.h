@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * dm_io() as the core sees it, whatever the kernel's own calling convention.
+ *
+ * A kernel reports a region's failure as a bit of a mask, newer ones an
+ * operation that a device does not support as a bit of a second mask, and then
+ * leaves the first mask clear. Here both become one errno.
+ */
+#ifndef KCOPYD_COMPAT_DM_IO_H
+#define KCOPYD_COMPAT_DM_IO_H
+
+#include <linux/dm-io.h>
+#include <linux/errno.h>
+#include <linux/ioprio.h>
+
+#include "features.h"
+
+/* @unsup goes first: it may be set with @error clear. */
+static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
+{
+	if (unsup)
+		return -EOPNOTSUPP;
+	return error ? -EIO : 0;
+}
+
+/**
+ * KCOPYD_DM_IO_NOTIFY() - define a completion callback for dm_io()
+ * @name: name of the callback, for &struct dm_io_notify
+ * @context: for the reader, the name of the argument that is handed on
+ *
+ * The callback has exactly the kernel's own type, so that nothing is called
+ * through a cast pointer. It calls name_err(err, context), which the user
+ * defines as a static function in the same file: err is 0, -EIO or -EOPNOTSUPP.
+ *
+ * Context: that in which the last bio of the I/O ends; may be hard interrupt.
+ */
+#ifdef KCOPYD_HAVE_DM_IO_NOTIFY_UNSUP
+#define KCOPYD_DM_IO_NOTIFY(name, context)				\
+	static void name##_err(int err, void *data);			\
+	static void name(unsigned long error, unsigned long unsup,	\
+			 void *data)					\
+	{								\
+		name##_err(kcopyd_dm_io_errno(error, unsup), data);	\
+	}
+#else
+#define KCOPYD_DM_IO_NOTIFY(name, context)				\
+	static void name##_err(int err, void *data);			\
+	static void name(unsigned long error, void *data)		\
+	{								\
+		name##_err(kcopyd_dm_io_errno(error, 0), data);		\
+	}
+#endif
+
+/**
+ * kcopyd_compat_dm_io() - issue asynchronous I/O to one region
+ * @req: what to do; @req->notify.fn must be set
+ * @where: the region
+ *
+ * The I/O has the default priority.
+ *
+ * Context: process context; may sleep for a bio or for a request of the device.
+ * Return: 0, and @req->notify.fn will be called or has been called; or -EINVAL
+ * for memory of an unknown type, and it never will.
+ */
+static inline int kcopyd_compat_dm_io(struct dm_io_request *req,
+				      struct dm_io_region *where)
+{
+#if defined(KCOPYD_HAVE_DM_IO_UNSUP)
+	return dm_io(req, 1, where, NULL, NULL, IOPRIO_DEFAULT);
+#elif defined(KCOPYD_HAVE_DM_IO_IOPRIO)
+	return dm_io(req, 1, where, NULL, IOPRIO_DEFAULT);
+#else
+	return dm_io(req, 1, where, NULL);
+#endif
+}
+
+#endif /* KCOPYD_COMPAT_DM_IO_H */

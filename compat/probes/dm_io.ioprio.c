@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* dm_io() takes an I/O priority. */
+#include <linux/build_bug.h>
+#include <linux/dm-io.h>
+
+static_assert(__same_type(dm_io,
+			  int(struct dm_io_request *, unsigned int,
+			      struct dm_io_region *, unsigned long *,
+			      unsigned short)));

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* dm_io() before it took an I/O priority. */
+#include <linux/build_bug.h>
+#include <linux/dm-io.h>
+
+static_assert(__same_type(dm_io,
+			  int(struct dm_io_request *, unsigned int,
+			      struct dm_io_region *, unsigned long *)));

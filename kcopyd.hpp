@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kcopyd: asynchronous copies of sector ranges between block devices.
+ *
+ * The C++ interface: owning objects over the C calls of kcopyd.h, which remain
+ * the contract. Freestanding C++20 that includes no kernel header and no
+ * header of a C++ library. Nothing throws, and nothing allocates behind the
+ * caller's back: what can fail says so in its type.
+ *
+ *	kcopyd::completion done([&](const kcopyd::outcome &o) { ... });
+ *
+ *	kcopyd::result<kcopyd::client> made = kcopyd::client::create(64);
+ *	if (!made)
+ *		return made.error();
+ *	kcopyd::client client = made.take();
+ *
+ *	int err = client.copy({ from, 0, 2048 }, { { to, 0, 2048 } }, done);
+ *
+ * A module that uses it is built with compat/cxx.mk, which compiles
+ * kcopyd_cpp_shim.cpp into the module's one C++ object.
+ */
+#ifndef KCOPYD_HPP
+#define KCOPYD_HPP
+
+#include "kcopyd.h"
+#include "compat/cpp.h"
+
+/*
+ * States what must be true. Reports it in the kernel log, with a backtrace, if
+ * it is not, and goes on.
+ */
+#define KCOPYD_CPP_ASSERT(condition)                                              \
+	do {                                                                      \
+		if (!(condition))                                                 \
+			kcopyd_cpp_assert_failed(#condition, __FILE__, __LINE__); \
+	} while (0)
+
+namespace kcopyd
+{
+
+using size_t = decltype(sizeof(0));
+
+/* The argument that selects the operator new that may fail: new (may_fail) T. */
+struct may_fail_t {};
+inline constexpr may_fail_t may_fail;
+
+/* errno values that the C++ layer itself returns, as negative numbers. */
+inline constexpr int ebusy = 16;
+
+/**
+ * struct region - struct io_region with a constructor
+ *
+ * Units are sectors of 512 bytes. The device is held open by the caller until
+ * the callback of the copy has run.
+ */
+struct region : io_region {
+	constexpr region(block_device *dev, sector_t first, sector_t length) noexcept
+		: io_region{ dev, first, length }
+	{
+	}
+};
+
+/* An array of one is an array of the other, as C must read it. */
+static_assert(sizeof(region) == sizeof(io_region));
+static_assert(alignof(region) == alignof(io_region));
+static_assert(__is_standard_layout(region) && __is_trivially_copyable(region));
+static_assert(sizeof(sector_t) == 8);
+
+/* How to copy: the KCOPYD_* flags of the C interface. */
+enum class flags : unsigned int {
+	none = 0,
+	ignore_error = KCOPYD_IGNORE_ERROR,
+	write_seq = KCOPYD_WRITE_SEQ,
+};
+
+[[nodiscard]] constexpr flags operator|(flags a, flags b) noexcept
+{
+	return static_cast<flags>(static_cast<unsigned int>(a) | static_cast<unsigned int>(b));
+}
+
+/**
+ * class outcome - how a copy ended
+ */
+class outcome {
+public:
+	constexpr outcome(int read_err, unsigned int write_err) noexcept
+		: read_err_(read_err), write_err_(write_err)
+	{
+	}
+
+	/* Everything was read, and written to every destination. */
+	[[nodiscard]] constexpr bool ok() const noexcept
+	{
+		return read_err_ == 0 && write_err_ == 0;
+	}
+
+	/* 0, or the negative errno of the first read that failed. */
+	[[nodiscard]] constexpr int read_error() const noexcept { return read_err_; }
+
+	/* Whether a write to destination @i failed. */
+	[[nodiscard]] constexpr bool write_failed(unsigned int i) const noexcept
+	{
+		return i < KCOPYD_MAX_DESTS && (write_err_ & (1U << i)) != 0;
+	}
+
+	/* One bit for each destination. */
+	[[nodiscard]] constexpr unsigned int write_errors() const noexcept { return write_err_; }
+
+private:
+	int read_err_;
+	unsigned int write_err_;
+};
+
+class client;
+
+/**
+ * class completion_base - the part of a completion that does not depend on its
+ * callable; not used by itself
+ */
+class completion_base {
+public:
+	completion_base(const completion_base &) = delete;
+	completion_base &operator=(const completion_base &) = delete;
+
+	/*
+	 * True from an accepted copy until its callable is about to be called.
+	 * Only a hint where the callable may run at the same time.
+	 */
+	[[nodiscard]] bool pending() const noexcept
+	{
+		return __atomic_load_n(&pending_, __ATOMIC_ACQUIRE);
+	}
+
+protected:
+	explicit completion_base(kcopyd_notify_fn notify) noexcept : notify_(notify) {}
+	~completion_base();
+
+	void fired() noexcept { __atomic_store_n(&pending_, false, __ATOMIC_RELEASE); }
+
+private:
+	friend class client;
+
+	kcopyd_notify_fn notify_;
+	bool pending_ = false;
+};
+
+/**
+ * class completion - a callable, and the room that a copy needs to call it
+ *
+ * The caller owns the object and keeps it where it is until the callable has
+ * been called; it can be neither copied nor moved. It serves one copy at a time
+ * and any number in turn.
+ *
+ * The callable takes a const outcome &. It is called exactly once for each
+ * accepted copy, from the client's own workqueue, one callback of a client at a
+ * time: process context, may sleep, allocations are implicitly GFP_NOIO. It may
+ * use this completion for the next copy, or destroy it as the last thing it
+ * does: nothing here touches the object once the callable has been called.
+ *
+ * Destroying it earlier leaves a callback that would run on freed memory; this
+ * is reported as a broken assertion. Declared before the client, it lives until
+ * the client's destruction has waited for the copy.
+ */
+template <typename F> class completion final : public completion_base {
+public:
+	explicit completion(F fn) noexcept
+		: completion_base(&completion::notify), fn_(static_cast<F &&>(fn))
+	{
+	}
+
+private:
+	static void notify(int read_err, unsigned int write_err, void *context) noexcept
+	{
+		auto *self = static_cast<completion *>(static_cast<completion_base *>(context));
+
+		self->fired();
+		self->fn_(outcome(read_err, write_err));
+	}
+
+	F fn_;
+};
+
+/**
+ * class result - a value, or the negative errno that says why there is none
+ *
+ * T has an empty state, which is what its default constructor makes.
+ */
+template <typename T> class [[nodiscard]] result {
+public:
+	explicit result(T &&value) noexcept : value_(static_cast<T &&>(value)) {}
+	explicit result(int error) noexcept : error_(error) { KCOPYD_CPP_ASSERT(error < 0); }
+
+	[[nodiscard]] explicit operator bool() const noexcept { return error_ == 0; }
+
+	/* 0 if there is a value. */
+	[[nodiscard]] int error() const noexcept { return error_; }
+
+	/* Moves the value out; an empty one if there is none. */
+	[[nodiscard]] T take() noexcept { return static_cast<T &&>(value_); }
+
+private:
+	T value_;
+	int error_ = 0;
+};
+
+/**
+ * class client - owns a client of the copy service, its pages and its workers
+ *
+ * Empty, or the only owner of a client: it can be moved and not copied. On an
+ * empty one, copy() fails with -EINVAL and destruction does nothing.
+ */
+class [[nodiscard]] client {
+public:
+	constexpr client() noexcept = default;
+
+	/* Takes over what kcopyd_client_create() or release() returned. */
+	explicit client(kcopyd_client *kc) noexcept : kc_(kc) {}
+
+	client(client &&other) noexcept : kc_(other.release()) {}
+	client &operator=(client &&other) noexcept;
+	client(const client &) = delete;
+	client &operator=(const client &) = delete;
+
+	/* As reset(). */
+	~client() { reset(); }
+
+	/**
+	 * create() - create a client
+	 * @num_pages: pages of data that the client owns, and never exceeds
+	 *
+	 * Context: process context, may sleep.
+	 * Return: the client, or -EINVAL (no pages) or -ENOMEM.
+	 */
+	static result<client> create(unsigned int num_pages) noexcept;
+
+	/**
+	 * copy() - start a copy
+	 * @from: what to read
+	 * @dests: where to write it, as many as there are, all of @from's length
+	 * @how: flags
+	 * @done: told of the end; see class completion for how long it must live
+	 *
+	 * The regions may be gone when the call returns.
+	 *
+	 * Context: process context; may sleep for a job object.
+	 * Return: 0, and @done will be called exactly once. A negative errno,
+	 * and it will not, and nothing was written: that of kcopyd_copy(), or
+	 * -EBUSY if @done still waits for another copy.
+	 */
+	template <size_t N>
+	[[nodiscard]] int copy(const region &from, const region (&dests)[N], flags how,
+			       completion_base &done) noexcept
+	{
+		static_assert(N <= KCOPYD_MAX_DESTS, "more destinations than kcopyd serves");
+		return copy(from, N, dests, how, done);
+	}
+
+	template <size_t N>
+	[[nodiscard]] int copy(const region &from, const region (&dests)[N],
+			       completion_base &done) noexcept
+	{
+		return copy(from, dests, flags::none, done);
+	}
+
+	/* The same, for a number of destinations that is only known at run time. */
+	[[nodiscard]] int copy(const region &from, unsigned int num_dests, const region *dests,
+			       flags how, completion_base &done) noexcept;
+
+	/**
+	 * reset() - destroy the client, and be empty
+	 *
+	 * Waits for all its copies; the callers of copy() have stopped. From
+	 * one of the client's own callbacks it does not wait: the client then
+	 * ends after the callback has returned.
+	 *
+	 * Context: process context, may sleep.
+	 */
+	void reset() noexcept;
+
+	[[nodiscard]] explicit operator bool() const noexcept { return kc_ != nullptr; }
+
+	/* For the C interface; still owned by this object. */
+	[[nodiscard]] kcopyd_client *get() const noexcept { return kc_; }
+
+	/* Hands the ownership to the caller, for kcopyd_client_destroy(). */
+	[[nodiscard]] kcopyd_client *release() noexcept
+	{
+		kcopyd_client *kc = kc_;
+
+		kc_ = nullptr;
+		return kc;
+	}
+
+private:
+	kcopyd_client *kc_ = nullptr;
+};
+
+static_assert(sizeof(client) == sizeof(void *));
+
+} /* namespace kcopyd */
+
+/* Not every compiler knows it without the library's header. */
+namespace std
+{
+enum class align_val_t : kcopyd::size_t;
+}
+
+/*
+ * Memory for new (kcopyd::may_fail) T(...), which is null if there is none.
+ * Process context, may sleep. Aligned to 8 bytes; what needs more cannot be had.
+ */
+[[nodiscard]] void *operator new(kcopyd::size_t size, const kcopyd::may_fail_t &) noexcept;
+void *operator new(kcopyd::size_t, std::align_val_t, const kcopyd::may_fail_t &) = delete;
+
+#endif /* KCOPYD_HPP */

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Wraps the core for C++: the bodies of kcopyd.hpp that are no templates, and
+ * what a C++ compiler expects of a runtime library.
+ *
+ * Part of the one C++ object of each module that uses kcopyd.hpp, not of
+ * kcopyd.ko: compat/cxx.mk includes it ahead of the object's own source.
+ */
+#include "kcopyd.hpp"
+
+/* A second C++ object in the module shows as a second definition of this. */
+extern const char kcopyd_a_module_has_one_cpp_object;
+const char kcopyd_a_module_has_one_cpp_object = 0;
+
+namespace kcopyd
+{
+
+completion_base::~completion_base()
+{
+	KCOPYD_CPP_ASSERT(!pending());
+}
+
+result<client> client::create(unsigned int num_pages) noexcept
+{
+	kcopyd_client *kc = nullptr;
+	const int err = kcopyd_client_create(num_pages, &kc);
+
+	if (err)
+		return result<client>(err);
+	return result<client>(client(kc));
+}
+
+client &client::operator=(client &&other) noexcept
+{
+	if (this != &other) {
+		reset();
+		kc_ = other.release();
+	}
+	return *this;
+}
+
+void client::reset() noexcept
+{
+	kcopyd_client_destroy(release());
+}
+
+int client::copy(const region &from, unsigned int num_dests, const region *dests, flags how,
+		 completion_base &done) noexcept
+{
+	if (__atomic_exchange_n(&done.pending_, true, __ATOMIC_ACQ_REL))
+		return -ebusy;
+
+	/*
+	 * The C prototype has no const, but the regions are only read. Once the
+	 * copy is accepted, done may be gone.
+	 */
+	const int err = kcopyd_copy(kc_, const_cast<region *>(&from), num_dests,
+				    const_cast<region *>(dests), static_cast<unsigned int>(how),
+				    done.notify_, &done);
+	if (err)
+		done.fired();
+	return err;
+}
+
+} /* namespace kcopyd */
+
+void *operator new(kcopyd::size_t size, const kcopyd::may_fail_t &) noexcept
+{
+	return kcopyd_cpp_alloc(size);
+}
+
+/* No operator new of the same form: it could not fail. */
+void operator delete(void *object) noexcept // NOLINT(misc-new-delete-overloads)
+{
+	kcopyd_cpp_free(object);
+}
+
+void operator delete(void *object, kcopyd::size_t) noexcept
+{
+	kcopyd_cpp_free(object);
+}
+
+/*
+ * What the compiler puts where a class has no function of its own to call.
+ * There is nothing to go on with.
+ */
+extern "C" void __cxa_pure_virtual() // NOLINT(*-reserved-identifier,*-identifier-naming)
+{
+	kcopyd_cpp_assert_failed("a pure virtual function was called", __FILE__, __LINE__);
+	__builtin_trap();
+}
