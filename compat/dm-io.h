@@ -35,7 +35,7 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
  * Context: that in which the last bio of the I/O ends; may be hard interrupt.
  */
 #ifdef KCOPYD_HAVE_DM_IO_NOTIFY_UNSUP
-#define KCOPYD_DM_IO_NOTIFY(name, context)				\
+#define KCOPYD_DM_IO_NOTIFY(name)					\
 	static void name##_err(int err, void *data);			\
 	static void name(unsigned long error, unsigned long unsup,	\
 			 void *data)					\
@@ -43,7 +43,7 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
 		name##_err(kcopyd_dm_io_errno(error, unsup), data);	\
 	}
 #else
-#define KCOPYD_DM_IO_NOTIFY(name, context)				\
+#define KCOPYD_DM_IO_NOTIFY(name)					\
 	static void name##_err(int err, void *data);			\
 	static void name(unsigned long error, void *data)		\
 	{								\

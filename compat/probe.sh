@@ -55,19 +55,21 @@ for path in "$probes"/*.*.c; do
 	done_before=$feature
 
 	found=
-	errors=
+	variants=
+	error=
 	for probe in "$probes/$feature".*.c; do
 		variant=${probe%.c}
 		variant=${variant##*.}
+		variants="$variants $variant"
 		if "$@" -fsyntax-only "$probe" 2>"$log"; then
 			[ -z "$found" ] ||
 				die "probe $feature: both $found and $variant compile"
 			found=$variant
 		else
-			errors="$errors${errors:+; }$(first_error)"
+			error=${error:-$(first_error)}
 		fi
 	done
-	[ -n "$found" ] || die "probe $feature: no known variant compiles: $errors"
+	[ -n "$found" ] || die "probe $feature: none of$variants compiles: $error"
 
 	macro=$(echo "KCOPYD_HAVE_${feature}_$found" | tr '[:lower:]' '[:upper:]')
 	echo "#define $macro 1" >>"$out.tmp"

@@ -170,6 +170,7 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		part->left = min_t(sector_t, job->count - job->next,
 				   nr * PAGE_SECTORS);
 		part->count = part->left;
+		part->alone = false;
 		list_add_tail(&part->node, &job->parts);
 		job->next += part->left;
 		job->inflight++;
@@ -280,10 +281,17 @@ static void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	if (err && !job->ignore)
 		job->stopped = true;
 
-	if (err && !job->stopped && part->count > job->granule) {
-		/* Which half is it? */
-		part->count = max_t(unsigned int, job->granule,
-				    rounddown(part->count / 2, job->granule));
+	if (err && !job->stopped &&
+	    (part->count > job->granule || !part->alone)) {
+		/*
+		 * Which half is it? Or was it a neighbour, whose read was
+		 * merged into one request with this one?
+		 */
+		if (part->count > job->granule)
+			part->count = max_t(unsigned int, job->granule,
+					    rounddown(part->count / 2,
+						      job->granule));
+		part->alone = true;
 		part_read(part);
 	} else if (err || job->stopped) {
 		/* The destinations keep what they have there. */

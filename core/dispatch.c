@@ -24,7 +24,7 @@ static inline void dispatch_ended_err(int err, void *context)
 	kcopyd_job_client(kcopyd_op_part(op)->job)->end_op(op, err);
 }
 
-KCOPYD_DM_IO_NOTIFY(dispatch_ended, context)
+KCOPYD_DM_IO_NOTIFY(dispatch_ended)
 
 /* May sleep; @op may be gone on return. */
 static void dispatch_submit(struct kcopyd_client *kc, struct kcopyd_op *op)
@@ -39,7 +39,9 @@ static void dispatch_submit(struct kcopyd_client *kc, struct kcopyd_op *op)
 		.count = part->count,
 	};
 	struct dm_io_request request = {
-		.bi_opf = write ? REQ_OP_WRITE : REQ_OP_READ,
+		.bi_opf = write ? REQ_OP_WRITE :
+			  part->alone ? REQ_OP_READ | REQ_NOMERGE :
+					REQ_OP_READ,
 		.mem.type = DM_IO_PAGE_LIST,
 		.mem.ptr.pl = part->pages,
 		.notify.fn = dispatch_ended,

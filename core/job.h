@@ -62,6 +62,7 @@ enum kcopyd_part_state {
  * @nr_pages: length of @pages
  * @pending: writes of the piece that have not ended
  * @state: enum kcopyd_part_state
+ * @alone: its reads are not to be merged with others, after one has failed
  * @ops: one a destination
  *
  * All of it under the client's lock, but for a part in flight: then what the
@@ -77,6 +78,7 @@ struct kcopyd_part {
 	unsigned int nr_pages;
 	u8 pending;
 	u8 state;
+	bool alone;
 	struct kcopyd_op ops[];
 };
 

@@ -7,6 +7,7 @@
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
 #include <linux/sizes.h>
+#include <linux/string.h>
 
 #include "param.h"
 
@@ -24,7 +25,9 @@ static int part_kb_set(const char *value, const struct kernel_param *kp)
 		WRITE_ONCE(part_kb, kb);
 		return 0;
 	}
-	pr_err("part_kb: '%.32s' is not a number from %u to %u\n", value,
+	/* What sysfs passes on ends in a newline. */
+	pr_err("part_kb: '%.*s' is not a number from %u to %u\n",
+	       (int)min_t(size_t, strcspn(value, "\n"), 32), value,
 	       PART_KB_MIN, PART_KB_MAX);
 	return r ?: -ERANGE;
 }
