@@ -34,6 +34,7 @@ static void client_free(struct kcopyd_client *kc)
 	kcopyd_reserve_exit(kc);
 	if (kc->io)
 		dm_io_client_destroy(kc->io);
+	kcopyd_notify_exit(kc);
 	kfree(kc);
 }
 

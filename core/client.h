@@ -23,6 +23,7 @@ struct task_struct;
  * @io_wq: runs the queues' workers; these may sleep in the block layer
  * @notify_wq: runs @notify_work
  * @notify_work: calls the callbacks of @done
+ * @notify_key: tells lockdep the clients' callbacks apart
  * @teardown_work: ends the client when it is destroyed from a callback
  * @end_op: what the I/O of an operation reports to
  * @log_limit: bounds the messages about rejected copies
@@ -49,6 +50,7 @@ struct kcopyd_client {
 	struct workqueue_struct *io_wq;
 	struct workqueue_struct *notify_wq;
 	struct work_struct notify_work;
+	struct lock_class_key notify_key;
 	struct work_struct teardown_work;
 	void (*end_op)(struct kcopyd_op *op, int err);
 

@@ -41,6 +41,31 @@ static unsigned int share_left(unsigned int held, unsigned int nr_free)
 }
 
 /*
+ * How many pages the disk of a destination's queue may still take. Data on its
+ * way to it counts as if it were there, or many sources would fill the pool for
+ * one disk. But those sources may be slow when it is not: so each can have a
+ * granule on its way, as long as what waits to be written leaves @enough.
+ *
+ * *@full is set to whether the job is to wait until the disk holds less.
+ */
+static unsigned int dest_left(const struct kcopyd_queue *dest,
+			      const struct kcopyd_queue *source,
+			      unsigned int nr_free, unsigned int least,
+			      unsigned int enough, bool *full)
+{
+	unsigned int held = dest->writing, left, i;
+
+	for (i = 0; i < KCOPYD_QUEUE_FLOWS; i++)
+		held += dest->coming[i];
+	left = share_left(held, nr_free);
+	*full = held && left < enough;
+	if (*full && !dest->coming[source->flow] &&
+	    share_left(dest->writing, nr_free) >= enough)
+		*full = false;
+	return max(left, least);
+}
+
+/*
  * The size of a job's next part, in pages, if it can be had now; else 0, and
  * *@wait is the list to wait in. A disk that holds nothing gets a granule as
  * long as there is one, whatever other disks hold.
@@ -52,22 +77,29 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 	const unsigned int least = DIV_ROUND_UP(job->granule, PAGE_SECTORS);
 	const sector_t remaining = job->count - job->next;
 	unsigned int limit = kc->pool.nr_free;
-	unsigned int most, i;
+	unsigned int most, enough, i;
 
 	most = min(kc->pool.nr_pages / 8, kcopyd_part_pages());
 	most = max(rounddown(most, least), least);
 	if (remaining < (sector_t)most * PAGE_SECTORS)
 		most = DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
+	/* Rather later than in crumbs. */
+	enough = max(most / 4, least);
 
 	for (i = 0; i <= job->num_dests; i++) {
 		struct kcopyd_queue *queue = job_queue(job, i);
-		unsigned int held = i ? queue->writing : queue->reading;
-		unsigned int left = share_left(held, kc->pool.nr_free);
+		unsigned int left;
+		bool full;
 
-		if (!held) {
+		if (i) {
+			left = dest_left(queue, job->queue, kc->pool.nr_free,
+					 least, enough, &full);
+		} else {
+			left = share_left(queue->reading, kc->pool.nr_free);
+			full = queue->reading && left < enough;
 			left = max(left, least);
-		} else if (left < max(most / 4, least)) {
-			/* Rather later than in crumbs. */
+		}
+		if (full) {
 			*wait = &queue->waiting;
 			return 0;
 		}
@@ -83,9 +115,12 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 static void part_read(struct kcopyd_part *part)
 {
 	struct kcopyd_job *job = part->job;
+	unsigned int i;
 
 	part->state = KCOPYD_PART_READING;
 	job->queue->reading += part->nr_pages;
+	for (i = 0; i < job->num_dests; i++)
+		job->dests[i].queue->coming[job->queue->flow] += part->nr_pages;
 	kcopyd_queue_add(job->queue, &part->ops[0].node, job->small);
 }
 
@@ -276,26 +311,29 @@ static void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	unsigned int i;
 
 	queue->reading -= part->nr_pages;
-	if (err && err != -ECANCELED && !job->read_err)
-		job->read_err = err;
-	if (err && !job->ignore)
-		job->stopped = true;
+	for (i = 0; i < job->num_dests; i++)
+		job->dests[i].queue->coming[queue->flow] -= part->nr_pages;
 
-	if (err && !job->stopped &&
-	    (part->count > job->granule || !part->alone)) {
-		/*
-		 * Which half is it? Or was it a neighbour, whose read was
-		 * merged into one request with this one?
-		 */
-		if (part->count > job->granule)
-			part->count = max_t(unsigned int, job->granule,
-					    rounddown(part->count / 2,
-						      job->granule));
+	if (err && !job->stopped && !part->alone) {
+		/* Was it a neighbour, merged into one request with this one? */
 		part->alone = true;
+		part_read(part);
+	} else if (err && !job->stopped && job->ignore &&
+		   part->count > job->granule) {
+		/* Which half is it? */
+		part->count = max_t(unsigned int, job->granule,
+				    rounddown(part->count / 2, job->granule));
 		part_read(part);
 	} else if (err || job->stopped) {
 		/* The destinations keep what they have there. */
+		if (err && err != -ECANCELED) {
+			job->read_err = job->read_err ?: err;
+			if (!job->ignore)
+				job->stopped = true;
+		}
 		part_next(kc, part);
+		for (i = 0; i < job->num_dests; i++)
+			queue_advance(job->dests[i].queue);
 	} else {
 		for (i = 0; i < job->num_dests; i++)
 			job->dests[i].queue->writing += part->nr_pages;

@@ -48,6 +48,24 @@ void kcopyd_notify_init(struct kcopyd_client *kc)
 {
 	INIT_LIST_HEAD(&kc->done);
 	INIT_WORK(&kc->notify_work, notify_work);
+
+	/* One client's callbacks may wait for another's, or destroy it. */
+	lockdep_register_key(&kc->notify_key);
+#ifdef CONFIG_LOCKDEP
+	lockdep_init_map(&kc->notify_work.lockdep_map, "kcopyd callbacks",
+			 &kc->notify_key, 0);
+#endif
+}
+
+/**
+ * kcopyd_notify_exit() - undo kcopyd_notify_init()
+ * @kc: a client with no workers
+ *
+ * Context: Process context, may sleep.
+ */
+void kcopyd_notify_exit(struct kcopyd_client *kc)
+{
+	lockdep_unregister_key(&kc->notify_key);
 }
 
 /**

@@ -6,6 +6,7 @@
 #include "client.h"
 
 void kcopyd_notify_init(struct kcopyd_client *kc);
+void kcopyd_notify_exit(struct kcopyd_client *kc);
 void kcopyd_notify(struct kcopyd_client *kc, struct kcopyd_job *job);
 
 #endif /* KCOPYD_CORE_NOTIFY_H */

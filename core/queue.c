@@ -88,6 +88,7 @@ EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_pass);
 static void queue_init(struct kcopyd_queue *queue, struct kcopyd_client *kc)
 {
 	queue->kc = kc;
+	queue->flow = kc->queues.next_flow++ % KCOPYD_QUEUE_FLOWS;
 	INIT_WORK(&queue->work, kc->queues.work_fn);
 	kcopyd_fifo_init(&queue->ready);
 	kcopyd_fifo_init(&queue->waiting);

@@ -48,6 +48,9 @@ static inline void kcopyd_fifo_add(struct kcopyd_fifo *fifo,
 	list_add_tail(entry, kcopyd_fifo_class(fifo, small));
 }
 
+/* Disks that are told apart in what is on its way to another one. */
+#define KCOPYD_QUEUE_FLOWS 8
+
 /**
  * struct kcopyd_queue - a client's queue for one disk
  * @kc: the client
@@ -57,6 +60,9 @@ static inline void kcopyd_fifo_add(struct kcopyd_fifo *fifo,
  * @users: accepted jobs that name the disk
  * @reading: pages held by reads from the disk
  * @writing: pages held by writes to the disk, ready ones included
+ * @coming: pages held by reads from other disks whose data will be written to
+ *	this one, by the reading queue's @flow
+ * @flow: index of this queue in others' @coming
  * @active: @work is queued or will look at @ready again before it ends
  * @ready: operations (struct kcopyd_op) to submit
  * @waiting: jobs that go on when the disk holds fewer pages
@@ -72,6 +78,8 @@ struct kcopyd_queue {
 	unsigned int users;
 	unsigned int reading;
 	unsigned int writing;
+	unsigned int coming[KCOPYD_QUEUE_FLOWS];
+	unsigned int flow;
 	bool active;
 	struct kcopyd_fifo ready;
 	struct kcopyd_fifo waiting;
@@ -87,6 +95,7 @@ struct kcopyd_queue {
  * @work_fn: the worker of every queue
  * @hash: the queues by disk
  * @nr: how many there are in @hash
+ * @next_flow: for the next new one
  * @shared: serves every disk for which no memory for a queue could be had
  */
 struct kcopyd_queues {
@@ -96,6 +105,7 @@ struct kcopyd_queues {
 	/* Under kc->lock. */
 	struct hlist_head hash[1 << KCOPYD_QUEUE_HASH_BITS];
 	unsigned int nr;
+	unsigned int next_flow;
 	struct kcopyd_queue shared;
 };
 
