@@ -77,6 +77,10 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 		return -EINVAL;
 	}
 
+	/* Before allocations that would call the OOM killer: see below. */
+	if (!kcopyd_pool_fits(num_pages))
+		goto err_log;
+
 	kc = kzalloc(sizeof(*kc), KCOPYD_GFP_CREATE);
 	if (!kc)
 		goto err_log;
@@ -85,12 +89,12 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 	kc->creator = creator;
 	kc->end_op = kcopyd_copy_end_op;
 	spin_lock_init(&kc->lock);
-	kcopyd_fifo_init(&kc->starved);
 	init_waitqueue_head(&kc->idle_wait);
 	ratelimit_state_init(&kc->log_limit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
 	INIT_WORK(&kc->teardown_work, teardown_work);
 	kcopyd_notify_init(kc);
+	kcopyd_copy_init(kc);
 	kcopyd_queues_init(kc, kcopyd_dispatch_work);
 
 	r = kcopyd_reserve_init(kc);

@@ -33,9 +33,9 @@ struct kcopyd_client;
 #define KCOPYD_IGNORE_ERROR	(1U << 1)
 
 /*
- * Write each destination in ascending order, each write after the one before
- * it has succeeded. Overrides KCOPYD_IGNORE_ERROR: nothing is written after a
- * failed read or write. Implied by a zoned destination.
+ * Write each destination in ascending order, each part of the copy after the one
+ * before it has succeeded. Overrides KCOPYD_IGNORE_ERROR: no part is written
+ * after a failed read or write. Implied by a zoned destination.
  */
 #define KCOPYD_WRITE_SEQ	(1U << 2)
 

@@ -24,6 +24,7 @@ struct task_struct;
  * @notify_wq: runs @notify_work
  * @notify_work: calls the callbacks of @done
  * @notify_key: tells lockdep the clients' callbacks apart
+ * @resume_work: looks at the queues of @resume
  * @teardown_work: ends the client when it is destroyed from a callback
  * @end_op: what the I/O of an operation reports to
  * @log_limit: bounds the messages about rejected copies
@@ -32,6 +33,7 @@ struct task_struct;
  * @queues: a queue for each disk
  * @reserve: job objects set aside
  * @starved: jobs that wait for pages while their disks hold none of them
+ * @resume: queues with more waiting jobs than were looked at in one go
  * @done: finished jobs whose callbacks are due
  * @jobs: accepted jobs whose callbacks have not returned
  * @shutdown: no further job is accepted
@@ -51,6 +53,7 @@ struct kcopyd_client {
 	struct workqueue_struct *notify_wq;
 	struct work_struct notify_work;
 	struct lock_class_key notify_key;
+	struct work_struct resume_work;
 	struct work_struct teardown_work;
 	void (*end_op)(struct kcopyd_op *op, int err);
 
@@ -65,6 +68,7 @@ struct kcopyd_client {
 	struct kcopyd_queues queues;
 	struct kcopyd_reserve reserve;
 	struct kcopyd_fifo starved;
+	struct list_head resume;
 	struct list_head done;
 	unsigned int jobs;
 	bool shutdown;

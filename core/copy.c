@@ -15,6 +15,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/minmax.h>
+#include <linux/sched/mm.h>
 
 #include "client.h"
 #include "copy.h"
@@ -26,6 +27,9 @@
 
 /* In sequence: one part is written while the next is read. */
 #define COPY_WINDOW_SEQ	2
+
+/* Waiting jobs that are looked at in one go, with interrupts off. */
+#define COPY_ADVANCE_BATCH 32
 
 /* The queues of a job: number 0 is the source's. */
 static struct kcopyd_queue *job_queue(const struct kcopyd_job *job,
@@ -41,42 +45,25 @@ static unsigned int share_left(unsigned int held, unsigned int nr_free)
 }
 
 /*
- * How many pages the disk of a destination's queue may still take. Data on its
- * way to it counts as if it were there, or many sources would fill the pool for
- * one disk. But those sources may be slow when it is not: so each can have a
- * granule on its way, as long as what waits to be written leaves @enough.
- *
- * *@full is set to whether the job is to wait until the disk holds less.
- */
-static unsigned int dest_left(const struct kcopyd_queue *dest,
-			      const struct kcopyd_queue *source,
-			      unsigned int nr_free, unsigned int least,
-			      unsigned int enough, bool *full)
-{
-	unsigned int held = dest->writing, left, i;
-
-	for (i = 0; i < KCOPYD_QUEUE_FLOWS; i++)
-		held += dest->coming[i];
-	left = share_left(held, nr_free);
-	*full = held && left < enough;
-	if (*full && !dest->coming[source->flow] &&
-	    share_left(dest->writing, nr_free) >= enough)
-		*full = false;
-	return max(left, least);
-}
-
-/*
  * The size of a job's next part, in pages, if it can be had now; else 0, and
  * *@wait is the list to wait in. A disk that holds nothing gets a granule as
- * long as there is one, whatever other disks hold.
+ * long as there is one, whatever other disks hold, and the last quarter of the
+ * pool is for that only.
+ *
+ * Data on its way to a destination counts as if it were there, or many sources
+ * would fill the pool for one disk. But those sources may be slow when it is
+ * not: so each source can have one granule on its way that is *@exempt.
  */
 static unsigned int part_grant(struct kcopyd_client *kc,
 			       const struct kcopyd_job *job,
-			       struct kcopyd_fifo **wait)
+			       struct kcopyd_fifo **wait, bool *exempt)
 {
 	const unsigned int least = DIV_ROUND_UP(job->granule, PAGE_SECTORS);
+	const unsigned int nr_free = kc->pool.nr_free;
+	const unsigned int shared = nr_free - min(nr_free,
+						  kc->pool.nr_pages / 4);
 	const sector_t remaining = job->count - job->next;
-	unsigned int limit = kc->pool.nr_free;
+	unsigned int limit = nr_free;
 	unsigned int most, enough, i;
 
 	most = min(kc->pool.nr_pages / 8, kcopyd_part_pages());
@@ -86,22 +73,28 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 	/* Rather later than in crumbs. */
 	enough = max(most / 4, least);
 
+	*exempt = false;
 	for (i = 0; i <= job->num_dests; i++) {
 		struct kcopyd_queue *queue = job_queue(job, i);
-		unsigned int left;
-		bool full;
+		unsigned int held = i ? queue->writing + queue->coming :
+					queue->reading;
+		unsigned int left = share_left(held, shared);
 
-		if (i) {
-			left = dest_left(queue, job->queue, kc->pool.nr_free,
-					 least, enough, &full);
-		} else {
-			left = share_left(queue->reading, kc->pool.nr_free);
-			full = queue->reading && left < enough;
+		if (!held) {
 			left = max(left, least);
-		}
-		if (full) {
-			*wait = &queue->waiting;
-			return 0;
+		} else if (left < enough) {
+			/* The disk itself is to blame? */
+			if (!i || (queue->writing &&
+				   share_left(queue->writing, shared) < enough)) {
+				*wait = &queue->waiting;
+				return 0;
+			}
+			if (job->queue->exempt) {
+				*wait = &job->queue->waiting;
+				return 0;
+			}
+			*exempt = true;
+			left = least;
 		}
 		limit = min(limit, left);
 	}
@@ -120,7 +113,7 @@ static void part_read(struct kcopyd_part *part)
 	part->state = KCOPYD_PART_READING;
 	job->queue->reading += part->nr_pages;
 	for (i = 0; i < job->num_dests; i++)
-		job->dests[i].queue->coming[job->queue->flow] += part->nr_pages;
+		job->dests[i].queue->coming += part->nr_pages;
 	kcopyd_queue_add(job->queue, &part->ops[0].node, job->small);
 }
 
@@ -131,9 +124,11 @@ static void part_write(struct kcopyd_part *part)
 
 	part->state = KCOPYD_PART_WRITING;
 	part->pending = job->num_dests;
-	for (i = 0; i < job->num_dests; i++)
+	for (i = 0; i < job->num_dests; i++) {
+		job->dests[i].queue->writing += part->nr_pages;
 		kcopyd_queue_add(job->dests[i].queue, &part->ops[i].node,
 				 job->small);
+	}
 }
 
 /*
@@ -182,12 +177,13 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		struct kcopyd_fifo *wait = others_first(kc, job, from);
 		struct kcopyd_part *part;
 		unsigned int nr;
+		bool exempt;
 
 		if (wait) {
 			kcopyd_fifo_add(wait, &job->node, job->small);
 			return NULL;
 		}
-		nr = part_grant(kc, job, &wait);
+		nr = part_grant(kc, job, &wait, &exempt);
 		if (!nr) {
 			if (wait == from)
 				kcopyd_fifo_unpop(wait, &job->node, job->small);
@@ -206,6 +202,8 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 				   nr * PAGE_SECTORS);
 		part->count = part->left;
 		part->alone = false;
+		part->exempt = exempt;
+		job->queue->exempt |= exempt;
 		list_add_tail(&part->node, &job->parts);
 		job->next += part->left;
 		job->inflight++;
@@ -215,24 +213,55 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 	return NULL;
 }
 
-static void fifo_advance(struct kcopyd_client *kc, struct kcopyd_fifo *fifo)
+/* Look at the jobs of a list, in turn. Returns true if that is to go on. */
+static bool fifo_advance(struct kcopyd_client *kc, struct kcopyd_fifo *fifo)
 {
+	unsigned int budget = COPY_ADVANCE_BATCH;
 	struct list_head *node;
 
-	while ((node = kcopyd_fifo_pop(fifo))) {
+	while (budget-- && (node = kcopyd_fifo_pop(fifo))) {
 		struct kcopyd_job *job =
 			list_entry(node, struct kcopyd_job, node);
 
 		if (job_advance(kc, job, fifo) == fifo)
-			break;
+			return false;
 	}
+	return !kcopyd_fifo_empty(fifo);
 }
 
 /* A disk holds fewer pages, and the pool may have more: who can go on? */
 static void queue_advance(struct kcopyd_queue *queue)
 {
-	fifo_advance(queue->kc, &queue->kc->starved);
-	fifo_advance(queue->kc, &queue->waiting);
+	struct kcopyd_client *kc = queue->kc;
+	bool more = fifo_advance(kc, &kc->starved);
+
+	more |= fifo_advance(kc, &queue->waiting);
+	if (more && list_empty(&queue->resume)) {
+		list_add_tail(&queue->resume, &kc->resume);
+		queue_work(kc->io_wq, &kc->resume_work);
+	}
+}
+
+/* What would have taken too long with interrupts off. */
+static void resume_work(struct work_struct *work)
+{
+	struct kcopyd_client *kc =
+		container_of(work, struct kcopyd_client, resume_work);
+	unsigned int noio = memalloc_noio_save();
+	struct kcopyd_queue *queue;
+
+	spin_lock_irq(&kc->lock);
+	while ((queue = list_first_entry_or_null(&kc->resume,
+						 struct kcopyd_queue,
+						 resume))) {
+		list_del_init(&queue->resume);
+		queue_advance(queue);
+		spin_unlock_irq(&kc->lock);
+		cond_resched();
+		spin_lock_irq(&kc->lock);
+	}
+	spin_unlock_irq(&kc->lock);
+	memalloc_noio_restore(noio);
 }
 
 static void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
@@ -271,19 +300,13 @@ static void seq_next(struct kcopyd_client *kc, struct kcopyd_job *job)
 	struct kcopyd_part *part = list_first_entry_or_null(&job->parts,
 							    struct kcopyd_part,
 							    node);
-	unsigned int i;
 
 	if (!part || part->state != KCOPYD_PART_READ)
 		return;
-	if (!job->stopped) {
+	if (job->stopped)
+		part_retire(kc, part);
+	else
 		part_write(part);
-		return;
-	}
-	for (i = 0; i < job->num_dests; i++)
-		job->dests[i].queue->writing -= part->nr_pages;
-	part_retire(kc, part);
-	for (i = 0; i < job->num_dests; i++)
-		queue_advance(job->dests[i].queue);
 }
 
 /* A piece is done with: on to what is left of the part. */
@@ -312,7 +335,10 @@ static void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 
 	queue->reading -= part->nr_pages;
 	for (i = 0; i < job->num_dests; i++)
-		job->dests[i].queue->coming[queue->flow] -= part->nr_pages;
+		job->dests[i].queue->coming -= part->nr_pages;
+	if (part->exempt)
+		queue->exempt = false;
+	part->exempt = false;
 
 	if (err && !job->stopped && !part->alone) {
 		/* Was it a neighbour, merged into one request with this one? */
@@ -326,22 +352,21 @@ static void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 		part_read(part);
 	} else if (err || job->stopped) {
 		/* The destinations keep what they have there. */
-		if (err && err != -ECANCELED) {
+		if (err && err != -ECANCELED && part->alone) {
 			job->read_err = job->read_err ?: err;
 			if (!job->ignore)
 				job->stopped = true;
 		}
 		part_next(kc, part);
-		for (i = 0; i < job->num_dests; i++)
-			queue_advance(job->dests[i].queue);
+	} else if (!job->seq || list_is_first(&part->node, &job->parts)) {
+		part_write(part);
 	} else {
-		for (i = 0; i < job->num_dests; i++)
-			job->dests[i].queue->writing += part->nr_pages;
 		part->state = KCOPYD_PART_READ;
-		if (!job->seq || list_is_first(&part->node, &job->parts))
-			part_write(part);
 	}
 	queue_advance(queue);
+	/* Less may be on its way to them now. */
+	for (i = 0; i < job->num_dests; i++)
+		queue_advance(job->dests[i].queue);
 	job_continue(kc, job);
 }
 
@@ -383,6 +408,19 @@ void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 	else
 		write_end(kc, part, op->slot, err);
 	spin_unlock_irqrestore(&kc->lock, flags);
+}
+
+/**
+ * kcopyd_copy_init() - set up what jobs wait in
+ * @kc: the new client
+ *
+ * Context: Any.
+ */
+void kcopyd_copy_init(struct kcopyd_client *kc)
+{
+	kcopyd_fifo_init(&kc->starved);
+	INIT_LIST_HEAD(&kc->resume);
+	INIT_WORK(&kc->resume_work, resume_work);
 }
 
 /**

@@ -5,6 +5,7 @@
 
 #include "client.h"
 
+void kcopyd_copy_init(struct kcopyd_client *kc);
 void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job);
 void kcopyd_copy_end_op(struct kcopyd_op *op, int err);
 

@@ -106,7 +106,7 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 	bool reserved = false;
 	struct kcopyd_job *job;
 
-	job = kmalloc(job_size(num_dests), GFP_NOWAIT | __GFP_NOWARN);
+	job = kmalloc(job_size(num_dests), KCOPYD_GFP_NOW);
 	if (!job) {
 		reserved = true;
 		if (kcopyd_in_callback(kc))
@@ -169,7 +169,7 @@ struct kcopyd_part *kcopyd_part_get(struct kcopyd_job *job)
 	if (part->state == KCOPYD_PART_FREE)
 		return part;
 
-	part = kmalloc(part_size(job->num_dests), GFP_NOWAIT | __GFP_NOWARN);
+	part = kmalloc(part_size(job->num_dests), KCOPYD_GFP_NOW);
 	if (part)
 		part_init(part, job);
 	return part;

@@ -63,6 +63,7 @@ enum kcopyd_part_state {
  * @pending: writes of the piece that have not ended
  * @state: enum kcopyd_part_state
  * @alone: its reads are not to be merged with others, after one has failed
+ * @exempt: its read is the one that is marked in the source's queue
  * @ops: one a destination
  *
  * All of it under the client's lock, but for a part in flight: then what the
@@ -79,6 +80,7 @@ struct kcopyd_part {
 	u8 pending;
 	u8 state;
 	bool alone;
+	bool exempt;
 	struct kcopyd_op ops[];
 };
 

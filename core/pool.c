@@ -16,6 +16,9 @@
 /* The largest piece asked of the page allocator: 1 MiB with pages of 4 KiB. */
 #define POOL_MAX_ORDER 8
 
+/* What a client takes besides its pages is less: 1 MiB with pages of 4 KiB. */
+#define POOL_MARGIN 256
+
 /*
  * Large pieces are a bonus (fewer segments a bio), so they are taken only when
  * they come without effort; single pages are what the pool insists on.
@@ -37,6 +40,23 @@ static struct page *pool_alloc_piece(unsigned int *order)
 }
 
 /**
+ * kcopyd_pool_fits() - is there memory for a pool?
+ * @nr_pages: how many pages
+ *
+ * To take pages until none is left would starve everybody else first, and bring
+ * the OOM killer upon them.
+ *
+ * Context: Any.
+ * Return: true if an eighth of the available memory and POOL_MARGIN would remain.
+ */
+bool kcopyd_pool_fits(unsigned int nr_pages)
+{
+	long available = si_mem_available();
+
+	return (long)nr_pages <= available - available / 8 - POOL_MARGIN;
+}
+
+/**
  * kcopyd_pool_init() - allocate the pages of a pool
  * @pool: the pool to set up
  * @nr_pages: how many pages, at least 1
@@ -51,8 +71,7 @@ int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages)
 
 	memset(pool, 0, sizeof(*pool));
 
-	/* Taking pages until none is left would starve everybody else first. */
-	if (nr_pages > si_mem_available())
+	if (!kcopyd_pool_fits(nr_pages))
 		return -ENOMEM;
 
 	pool->pages = kvcalloc(nr_pages, sizeof(*pool->pages),

@@ -11,6 +11,12 @@
  */
 #define KCOPYD_GFP_CREATE	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/*
+ * What is convenient to have while copies go on, and has a reserve behind it:
+ * taken if it is there, and not from what the system keeps for emergencies.
+ */
+#define KCOPYD_GFP_NOW	(GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN)
+
 /**
  * struct kcopyd_pool - a fixed set of pages
  * @nr_pages: pages in the pool
@@ -31,6 +37,7 @@ struct kcopyd_pool {
 	unsigned long *used;
 };
 
+bool kcopyd_pool_fits(unsigned int nr_pages);
 int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages);
 void kcopyd_pool_exit(struct kcopyd_pool *pool);
 struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool, unsigned int nr);

@@ -88,10 +88,10 @@ EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_pass);
 static void queue_init(struct kcopyd_queue *queue, struct kcopyd_client *kc)
 {
 	queue->kc = kc;
-	queue->flow = kc->queues.next_flow++ % KCOPYD_QUEUE_FLOWS;
 	INIT_WORK(&queue->work, kc->queues.work_fn);
 	kcopyd_fifo_init(&queue->ready);
 	kcopyd_fifo_init(&queue->waiting);
+	INIT_LIST_HEAD(&queue->resume);
 }
 
 void kcopyd_queues_init(struct kcopyd_client *kc, work_func_t work_fn)
@@ -99,6 +99,12 @@ void kcopyd_queues_init(struct kcopyd_client *kc, work_func_t work_fn)
 	hash_init(kc->queues.hash);
 	kc->queues.work_fn = work_fn;
 	queue_init(&kc->queues.shared, kc);
+}
+
+static void queue_check_idle(const struct kcopyd_queue *queue)
+{
+	WARN_ON_ONCE(queue->users || queue->reading || queue->writing ||
+		     queue->coming);
 }
 
 /**
@@ -113,8 +119,9 @@ void kcopyd_queues_exit(struct kcopyd_client *kc)
 	struct hlist_node *tmp;
 	unsigned int bucket;
 
+	queue_check_idle(&kc->queues.shared);
 	hash_for_each_safe(kc->queues.hash, bucket, tmp, queue, node) {
-		WARN_ON_ONCE(queue->users || queue->reading || queue->writing);
+		queue_check_idle(queue);
 		kfree(queue);
 	}
 }
@@ -162,7 +169,7 @@ struct kcopyd_queue *kcopyd_queue_get(struct kcopyd_client *kc,
 	}
 	queue = queue_recycle(queues);
 	if (!queue) {
-		queue = kzalloc(sizeof(*queue), GFP_NOWAIT | __GFP_NOWARN);
+		queue = kzalloc(sizeof(*queue), KCOPYD_GFP_NOW);
 		if (!queue) {
 			queue = &queues->shared;
 			goto out;

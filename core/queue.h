@@ -48,9 +48,6 @@ static inline void kcopyd_fifo_add(struct kcopyd_fifo *fifo,
 	list_add_tail(entry, kcopyd_fifo_class(fifo, small));
 }
 
-/* Disks that are told apart in what is on its way to another one. */
-#define KCOPYD_QUEUE_FLOWS 8
-
 /**
  * struct kcopyd_queue - a client's queue for one disk
  * @kc: the client
@@ -60,12 +57,13 @@ static inline void kcopyd_fifo_add(struct kcopyd_fifo *fifo,
  * @users: accepted jobs that name the disk
  * @reading: pages held by reads from the disk
  * @writing: pages held by writes to the disk, ready ones included
- * @coming: pages held by reads from other disks whose data will be written to
- *	this one, by the reading queue's @flow
- * @flow: index of this queue in others' @coming
+ * @coming: pages held by reads whose data will be written to the disk
+ * @exempt: one of the reads goes to a disk that is full of what others have not
+ *	read yet, see part_grant()
  * @active: @work is queued or will look at @ready again before it ends
  * @ready: operations (struct kcopyd_op) to submit
  * @waiting: jobs that go on when the disk holds fewer pages
+ * @resume: in the client's list of queues whose @waiting is to be looked at
  */
 struct kcopyd_queue {
 	/* Never change after creation. */
@@ -78,11 +76,12 @@ struct kcopyd_queue {
 	unsigned int users;
 	unsigned int reading;
 	unsigned int writing;
-	unsigned int coming[KCOPYD_QUEUE_FLOWS];
-	unsigned int flow;
+	unsigned int coming;
+	bool exempt;
 	bool active;
 	struct kcopyd_fifo ready;
 	struct kcopyd_fifo waiting;
+	struct list_head resume;
 };
 
 #define KCOPYD_QUEUE_HASH_BITS 4
@@ -95,7 +94,6 @@ struct kcopyd_queue {
  * @work_fn: the worker of every queue
  * @hash: the queues by disk
  * @nr: how many there are in @hash
- * @next_flow: for the next new one
  * @shared: serves every disk for which no memory for a queue could be had
  */
 struct kcopyd_queues {
@@ -105,7 +103,6 @@ struct kcopyd_queues {
 	/* Under kc->lock. */
 	struct hlist_head hash[1 << KCOPYD_QUEUE_HASH_BITS];
 	unsigned int nr;
-	unsigned int next_flow;
 	struct kcopyd_queue shared;
 };
 
