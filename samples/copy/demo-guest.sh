@@ -162,7 +162,7 @@ say
 say "   As it is normally: the copy stops."
 dmesg -c >/dev/null
 copy "src=$bad_source" "dst=$stop" "count=$sectors"
-say "  the kernel says:"
+say "  the kernel's log (a request that failed is named by its first sector):"
 dmesg | grep -E 'I/O error|kcopyd' | sed 's/^\[[^]]*\] */    /' | head -n 4
 [ "$state" = failed ] && [ "$read_err" -eq -5 ] || die "a read error was expected: $state, read error $read_err"
 [ "$done" -lt "$total" ] || die 'the copy did not stop'
@@ -172,8 +172,8 @@ say
 say "   With ignore_error=1: it goes on."
 dmesg -c >/dev/null
 copy "src=$bad_source" "dst=$go_on" "count=$sectors" ignore_error=1
-say "  the kernel says:"
-dmesg | grep -E 'kcopyd' | sed 's/^\[[^]]*\] */    /' | head -n 4
+say "  the kernel's log:"
+dmesg | grep kcopyd | sed 's/^\[[^]]*\] */    /' | head -n 4
 [ "$state" = failed ] && [ "$read_err" -eq -5 ] || die "a read error was expected: $state, read error $read_err"
 [ "$done" -eq "$total" ] || die 'the copy did not go to the end'
 

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The kernel's side of cpp_test.cpp: what it calls, and what only C can call. */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/errno.h>
+
+#include "cpp_test.h"
+#include "disk.h"
+
+static_assert(CPP_TEST_EIO == EIO);
+static_assert(CPP_TEST_EBUSY == EBUSY);
+static_assert(CPP_TEST_EINVAL == EINVAL);
+
+/* What a test case works with. */
+struct cpp_fixture {
+	struct tdisk *disks[CPP_TEST_DISKS];
+	struct completion signal;
+};
+
+static struct tdisk *disk_of(struct kunit *test, unsigned int disk)
+{
+	struct cpp_fixture *fixture = test->priv;
+
+	return fixture->disks[disk];
+}
+
+struct block_device *cpp_test_bdev(struct kunit *test, unsigned int disk)
+{
+	return disk_of(test, disk)->bdev;
+}
+
+int cpp_test_copied(struct kunit *test, unsigned int from, unsigned int to,
+		    sector_t sector, sector_t count)
+{
+	const struct tdisk *source = disk_of(test, from);
+	sector_t where;
+
+	return tdisk_holds(disk_of(test, to), sector, count,
+			   source->options.seed, sector, &where);
+}
+
+void cpp_test_fail(struct kunit *test, unsigned int disk, int write,
+		   sector_t sector)
+{
+	tdisk_fail(disk_of(test, disk), write, sector, 1, BLK_STS_MEDIUM);
+}
+
+void cpp_test_hold(struct kunit *test, unsigned int disk)
+{
+	tdisk_shut(disk_of(test, disk));
+}
+
+void cpp_test_let_go(struct kunit *test, unsigned int disk)
+{
+	tdisk_open(disk_of(test, disk));
+}
+
+void cpp_test_signal(struct kunit *test)
+{
+	struct cpp_fixture *fixture = test->priv;
+
+	complete(&fixture->signal);
+}
+
+int cpp_test_wait(struct kunit *test)
+{
+	struct cpp_fixture *fixture = test->priv;
+
+	return wait_for_completion_timeout(&fixture->signal, TDISK_TIMEOUT) != 0;
+}
+
+void cpp_test_failed(struct kunit *test, const char *what, const char *file,
+		     int line)
+{
+	KUNIT_FAIL(test, "%s:%d: expected %s", file, line, what);
+}
+
+static int cpp_init(struct kunit *test)
+{
+	struct cpp_fixture *fixture;
+	unsigned int i;
+	int r;
+
+	fixture = kunit_kzalloc(test, sizeof(*fixture), GFP_KERNEL);
+	if (!fixture)
+		return -ENOMEM;
+	init_completion(&fixture->signal);
+	test->priv = fixture;
+
+	for (i = 0; i < CPP_TEST_DISKS; i++) {
+		const struct tdisk_options options = {
+			.sectors = CPP_TEST_SECTORS,
+			.seed = i + 1,
+			.end = TDISK_END_IRQ,
+		};
+
+		r = tdisk_create(&fixture->disks[i], &options);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* Also after a failed cpp_init(). */
+static void cpp_exit(struct kunit *test)
+{
+	struct cpp_fixture *fixture = test->priv;
+	unsigned int i;
+
+	for (i = 0; fixture && i < CPP_TEST_DISKS; i++) {
+		if (fixture->disks[i])
+			tdisk_destroy(fixture->disks[i]);
+	}
+}
+
+/* What the kernel calls is C. */
+#define CPP_CASE(name)				\
+	static void name(struct kunit *test)	\
+	{					\
+		kcopyd_cpp_test_##name(test);	\
+	}
+
+CPP_CASE(create)
+CPP_CASE(create_fails)
+CPP_CASE(move)
+CPP_CASE(move_assign)
+CPP_CASE(rejected)
+CPP_CASE(copies)
+CPP_CASE(empty_range)
+CPP_CASE(two_destinations)
+CPP_CASE(again_in_callback)
+CPP_CASE(busy)
+CPP_CASE(read_error)
+CPP_CASE(write_error)
+CPP_CASE(destructor_waits)
+CPP_CASE(destroyed_in_callback)
+CPP_CASE(heap)
+CPP_CASE(virtual_functions)
+
+static struct kunit_case cpp_cases[] = {
+	KUNIT_CASE(create),
+	KUNIT_CASE(create_fails),
+	KUNIT_CASE(move),
+	KUNIT_CASE(move_assign),
+	KUNIT_CASE(rejected),
+	KUNIT_CASE(copies),
+	KUNIT_CASE(empty_range),
+	KUNIT_CASE(two_destinations),
+	KUNIT_CASE(again_in_callback),
+	KUNIT_CASE(busy),
+	KUNIT_CASE(read_error),
+	KUNIT_CASE(write_error),
+	KUNIT_CASE(destructor_waits),
+	KUNIT_CASE(destroyed_in_callback),
+	KUNIT_CASE(heap),
+	KUNIT_CASE(virtual_functions),
+	{}
+};
+
+static struct kunit_suite cpp_suite = {
+	.name = "kcopyd_cpp",
+	.init = cpp_init,
+	.exit = cpp_exit,
+	.test_cases = cpp_cases,
+};
+
+kunit_test_suite(cpp_suite);
+
+MODULE_DESCRIPTION("KUnit suites of kcopyd");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Between the C++ suite's test cases (cpp_test.cpp) and the kernel
+ * (cpp_glue.c). Read by C and by C++.
+ */
+#ifndef KCOPYD_TESTS_CPP_TEST_H
+#define KCOPYD_TESTS_CPP_TEST_H
+
+#include "kcopyd.h"
+
+struct kunit;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The test cases. */
+#define CPP_TEST(name) void kcopyd_cpp_test_##name(struct kunit *test)
+CPP_TEST(create);
+CPP_TEST(create_fails);
+CPP_TEST(move);
+CPP_TEST(move_assign);
+CPP_TEST(rejected);
+CPP_TEST(copies);
+CPP_TEST(empty_range);
+CPP_TEST(two_destinations);
+CPP_TEST(again_in_callback);
+CPP_TEST(busy);
+CPP_TEST(read_error);
+CPP_TEST(write_error);
+CPP_TEST(destructor_waits);
+CPP_TEST(destroyed_in_callback);
+CPP_TEST(heap);
+CPP_TEST(virtual_functions);
+
+/* What the calls fail with, as positive numbers. */
+#define CPP_TEST_EIO	5
+#define CPP_TEST_EBUSY	16
+#define CPP_TEST_EINVAL	22
+
+/* The disks of a test case, each of this many sectors of its own contents. */
+#define CPP_TEST_DISKS		3
+#define CPP_TEST_SECTORS	1024
+
+struct block_device *cpp_test_bdev(struct kunit *test, unsigned int disk);
+
+/* Do the sectors of disk @to hold what those of disk @from started with? */
+int cpp_test_copied(struct kunit *test, unsigned int from, unsigned int to,
+		    sector_t sector, sector_t count);
+
+/* Reads of the sector fail, or writes to it. */
+void cpp_test_fail(struct kunit *test, unsigned int disk, int write,
+		   sector_t sector);
+
+/* I/O to the disk waits until it is let go. */
+void cpp_test_hold(struct kunit *test, unsigned int disk);
+void cpp_test_let_go(struct kunit *test, unsigned int disk);
+
+/* One signal ends one wait. Returns 0 if none comes in a long time. */
+void cpp_test_signal(struct kunit *test);
+int cpp_test_wait(struct kunit *test);
+
+/* The test case fails, and goes on. */
+void cpp_test_failed(struct kunit *test, const char *what, const char *file,
+		     int line);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KCOPYD_TESTS_CPP_TEST_H */

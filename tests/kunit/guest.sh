@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the guest: runs the suites, which is what inserting their module does.
+#
+#	guest.sh [SUITE...]	skip the suites that use disks, but for these
+set -eu
+
+# Suites choose the allocations that fail; these let any be chosen.
+for faults in failslab fail_page_alloc; do
+	dir=/sys/kernel/debug/$faults
+	echo N >$dir/ignore-gfp-wait
+	echo 0 >$dir/verbose
+done
+echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+
+modprobe kcopyd
+[ $# -eq 0 ] || echo "$@" >/tmp/kcopyd-suites
+modprobe kcopyd_kunit
+# Nothing is left behind that uses them.
+rmmod kcopyd_kunit
+rmmod kcopyd

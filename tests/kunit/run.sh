@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Builds the KUnit suites for the debug kernel, runs them there, and prints a
+# line for each test case and the total as the last line. A report of the kernel
+# or a suite that did not run to its end is a failure.
+#
+#	run.sh [SUITE...]	of the suites that use disks, run only these
+#
+# KCOPYD_KUNIT_LOG names a file that keeps the kernel's console.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+tests/qemu/deps.sh build boot lint
+
+work=$(mktemp -d)
+child=
+finish() {
+	if [ -n "$child" ]; then
+		kill "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# As a job, so that a signal is not kept waiting.
+run() {
+	"$@" &
+	child=$!
+	wait "$child" && rc=0 || rc=$?
+	child=
+	return "$rc"
+}
+
+kdir=$(tests/qemu/kernel.sh headers debug-6.1)
+if ! run make -j"$(nproc)" modules KDIR="$kdir" >"$work/make" 2>&1; then
+	cat "$work/make"
+	echo "FAILED  the modules do not build"
+	echo "0 passed, 1 failed"
+	exit 1
+fi
+dir=$(make -s builddir KDIR="$kdir")
+cp "$dir"/kcopyd.ko "$dir"/kcopyd_kunit.ko "$work"
+
+# The suites there are, and the parser of KTAP that the kernel's own tool uses.
+sed -n 's/^\t\.name = "\(kcopyd_[a-z]*\)",$/\1/p' tests/kunit/*.c | sort >"$work/suites"
+archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
+tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testing/kunit
+
+options=()
+[ $# -eq 0 ] || options=(--no-leak-scan)
+boot=0
+run tests/qemu/boot.sh --kernel debug-6.1 --timeout 540 --log "$work/console" "${options[@]}" \
+	--module "$work/kcopyd.ko" --module "$work/kcopyd_kunit.ko" \
+	tests/kunit/guest.sh "$@" >"$work/boot" 2>&1 || boot=$?
+touch "$work/console"
+[ -z "${KCOPYD_KUNIT_LOG-}" ] || cp "$work/console" "$KCOPYD_KUNIT_LOG"
+
+report=0
+PYTHONPATH=$work/kunit python3 -B tests/kunit/report.py "$work/console" "$work/suites" "$@" \
+	>"$work/report" || report=$?
+total=$(tail -n 1 "$work/report")
+head -n -1 "$work/report"
+if [ "$boot" -ne 0 ]; then
+	# Of the guest as a whole: a crash, a time-out, a report that no test declared.
+	sed 's/^/        /' "$work/boot"
+	echo "FAILED  the guest: boot.sh ended with $boot"
+	failed=${total#* passed, }
+	failed=${failed%% failed*}
+	total=${total/, $failed failed/, $((failed + 1)) failed}
+fi
+echo "$total"
+[ "$boot" -eq 0 ] && [ "$report" -eq 0 ]

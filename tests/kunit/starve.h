@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Allocations of the current task that fail, by the kernel's fault injection. */
+#ifndef KCOPYD_TESTS_STARVE_H
+#define KCOPYD_TESTS_STARVE_H
+
+#include <linux/sched.h>
+
+/* The @nth allocation from now on fails. */
+static inline void starve(unsigned int nth)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	WRITE_ONCE(current->fail_nth, nth);
+#endif
+}
+
+/* Fail no more. Has an allocation failed? */
+static inline bool starve_stop(void)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	bool failed = !READ_ONCE(current->fail_nth);
+
+	WRITE_ONCE(current->fail_nth, 0);
+	return failed;
+#else
+	return false;
+#endif
+}
+
+#endif /* KCOPYD_TESTS_STARVE_H */

@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make mutate: breaks the code on purpose, with each patch of tests/mutants/ in
+# turn, and shows the test that notices. A mutant that no test notices is a test
+# that is missing.
+#
+#	mutate.sh [MUTANT...]
+#
+# The patch's line "Caught-by:" says which tests to run: "kunit" or "kunit
+# SUITE...", or "system SCENARIO...".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tests/qemu/deps.sh build boot tools
+
+work=$(mktemp -d)
+child=
+cleanup()
+{
+	trap '' INT TERM HUP
+	if [[ -n $child ]]; then
+		kill "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# The mutants are bred in a copy, which keeps its objects from one to the next.
+tree=$work/tree
+mkdir "$tree"
+git ls-files -z | xargs -0 cp --parents -t "$tree"
+dry=$work/dry
+
+(($#)) || set -- tests/mutants/*.patch
+passed=0 failed=0
+for mutant; do
+	mutant=${mutant##*/}
+	mutant=${mutant%.patch}
+	patch=$PWD/tests/mutants/$mutant.patch
+	[[ -f $patch ]] || { echo "mutate.sh: there is no mutant $mutant" >&2; exit 2; }
+	read -ra tests < <(sed -n 's/^Caught-by: //p' "$patch")
+
+	if ! patch -d "$tree" -p1 --dry-run --quiet <"$patch" >"$dry" 2>&1; then
+		echo "FAILED  $mutant: the patch does not apply any more"
+		failed=$((failed + 1))
+		continue
+	fi
+	patch -d "$tree" -p1 --quiet --no-backup-if-mismatch <"$patch"
+	code=0
+	"$tree/tests/${tests[0]}/run.sh" "${tests[@]:1}" </dev/null >"$work/log" 2>&1 &
+	child=$!
+	wait "$child" || code=$?
+	child=
+	patch -d "$tree" -p1 --quiet --no-backup-if-mismatch -R <"$patch"
+
+	if grep -aqE 'do not build|the build failed' "$work/log"; then
+		# What does not compile is not caught by a test.
+		echo "FAILED  $mutant: does not build"
+		grep -aE 'error:' "$work/log" | head -n 3 | sed 's/^/        /'
+		failed=$((failed + 1))
+	elif ((code == 0)); then
+		echo "FAILED  $mutant: not caught by ${tests[*]}"
+		failed=$((failed + 1))
+	else
+		by=$(grep -aE '^FAILED ' "$work/log" | sed 's/^FAILED *//' | head -n 1 || true)
+		echo "caught  $mutant: ${by:-exit code $code of ${tests[0]}}"
+		passed=$((passed + 1))
+	fi
+done
+
+echo "$passed passed, $failed failed"
+((failed == 0 && passed > 0))

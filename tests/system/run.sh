@@ -1,0 +1,150 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# System tests: copies between real block drivers, on a stock Debian kernel in
+# QEMU. Prints a line for each test case; the last one counts them.
+#
+#	run.sh [SCENARIO...]	of scenarios/*.sh, all of them unless told
+#
+# KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
+# KCOPYD_TORTURE_SEED		its seed (default: one that is drawn, and printed)
+# KCOPYD_TORTURE_KERNEL		its kernel, of those that boot.sh knows (default 6.1)
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/../.."
+
+work=$(mktemp -d)
+child=
+cleanup()
+{
+	trap '' INT TERM HUP
+	if [[ -n $child ]]; then
+		kill "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+passed=0 failed=0 skipped=0
+
+# run COMMAND... : in the background, as a trap does not wait for that
+run()
+{
+	local code=0
+	"$@" </dev/null &
+	child=$!
+	wait "$child" || code=$?
+	child=
+	return "$code"
+}
+
+failure()
+{
+	echo "FAILED  $*"
+	failed=$((failed + 1))
+}
+
+# build KERNEL : sets $modules to the directory with the modules for it
+build()
+{
+	local kdir
+	kdir=$(tests/qemu/kernel.sh headers "$1")
+	run make -s -j"$(nproc)" modules KDIR="$kdir" >"$work/build" 2>&1 || {
+		cat "$work/build" >&2
+		echo 'run.sh: the build failed (see above)' >&2
+		exit 1
+	}
+	modules=$(make -s builddir KDIR="$kdir")
+}
+
+# guest NAME OPTION... : boots, counts what comes back
+guest()
+{
+	local name=$1 code=0 lines
+	shift
+	: >"$work/$name"
+	tests/qemu/boot.sh --log "$work/console" "$@" </dev/null \
+		> >(tee "$work/$name") 2>&1 &
+	child=$!
+	wait "$child" || code=$?
+	child=
+	# tee may be a moment behind.
+	sleep 0.5
+	lines=$(grep -ac '^ok  ' "$work/$name" || true)
+	passed=$((passed + lines))
+	lines=$(grep -ac '^skipped ' "$work/$name" || true)
+	skipped=$((skipped + lines))
+	lines=$(grep -ac '^FAILED ' "$work/$name" || true)
+	failed=$((failed + lines))
+	if ((code)); then
+		failure "$name: exit code $code of boot.sh: $(exit_code $code)"
+	elif ! grep -qa '^all scenarios ran' "$work/$name"; then
+		failure "$name: it did not run to its end"
+	fi
+}
+
+exit_code()
+{
+	case $1 in
+	120)	echo 'the kernel reported something (see above)' ;;
+	121)	echo 'an expected kernel report did not come' ;;
+	123)	echo 'the kernel died' ;;
+	124)	echo 'time-out' ;;
+	*)	echo 'see above' ;;
+	esac
+}
+
+torture='' scenarios=()
+(($#)) || set -- "$here"/scenarios/*.sh
+for name; do
+	name=${name##*/}
+	name=${name%.sh}
+	if [[ $name == torture ]]; then
+		torture=y
+	elif [[ -f $here/scenarios/$name.sh ]]; then
+		scenarios+=("$name")
+	else
+		echo "run.sh: there is no scenario $name" >&2
+		exit 2
+	fi
+done
+
+run tests/qemu/deps.sh build boot tools
+PATH=$PATH:/usr/sbin:/sbin
+gcc -O2 -Wall -Wextra -static -o "$work/sectors" tests/system/sectors.c
+
+common=(--add "$work/sectors" --add "$(command -v dmsetup)"
+	--add "$here/scenarios:/system")
+for name in null_blk brd loop sd_mod scsi_debug dm-mod dm-delay dm-flakey; do
+	common+=(--kmod "$name")
+done
+
+if ((${#scenarios[@]})); then
+	build 6.1
+	guest scenarios --mem 2048 --timeout 900 "${common[@]}" \
+		--add "$(command -v sfdisk)" \
+		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
+		tests/system/guest.sh "${scenarios[@]}"
+fi
+
+if [[ -n $torture ]]; then
+	kernel=${KCOPYD_TORTURE_KERNEL:-6.1}
+	seconds=${KCOPYD_TORTURE_SECONDS:-90}
+	seed=${KCOPYD_TORTURE_SEED:-$((RANDOM << 15 | RANDOM))}
+	echo "torture: $seconds s on the kernel $kernel, KCOPYD_TORTURE_SEED=$seed"
+	printf 'torture_seconds=%d torture_seed=%d\n' "$seconds" "$seed" >"$work/settings"
+	build "$kernel"
+	guest torture --kernel "$kernel" --mem 1536 --timeout $((seconds * 2 + 900)) \
+		"${common[@]}" --add "$work/settings:/torture" \
+		--module "$modules/kcopyd.ko" --module "$modules/kcopyd_torture.ko" \
+		tests/system/guest.sh torture
+fi
+
+line="$passed passed, $failed failed"
+((skipped == 0)) || line+=", $skipped skipped"
+echo "$line"
+((failed == 0 && passed > 0))
