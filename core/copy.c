@@ -83,13 +83,15 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 		if (!held) {
 			left = max(left, least);
 		} else if (left < enough) {
-			/* The disk itself is to blame? */
+			/* Is the disk itself to blame, or this source? */
 			if (!i || (queue->writing &&
 				   share_left(queue->writing, shared) < enough)) {
 				*wait = &queue->waiting;
 				return 0;
 			}
-			if (job->queue->exempt) {
+			if (job->queue->exempt ||
+			    (most > least &&
+			     queue->coming <= job->queue->reading)) {
 				*wait = &job->queue->waiting;
 				return 0;
 			}

@@ -108,8 +108,11 @@ static void alloc_pool_init(struct kunit *test)
 		KUNIT_ASSERT_LT(test, nth, MAX_SITES);
 	}
 	KUNIT_EXPECT_EQ(test, r, 0);
-	/* The two arrays; larger pieces give way to smaller ones. */
-	KUNIT_EXPECT_GE(test, failures, 2);
+	/*
+	 * The two arrays, but which of them is the nth allocation changes with
+	 * the state of the slab; larger pieces give way to smaller ones.
+	 */
+	KUNIT_EXPECT_GE(test, failures, 1);
 }
 
 /* A pool that is almost complete when memory ends gives everything back. */
