@@ -28,6 +28,13 @@ struct tdisk_op {
 static atomic_t tdisk_clock = ATOMIC_INIT(0);
 static atomic_t tdisk_number = ATOMIC_INIT(0);
 
+unsigned long tdisk_timeout = 30 * HZ;
+
+void tdisk_timed_out(void)
+{
+	WRITE_ONCE(tdisk_timeout, 5 * HZ);
+}
+
 /* Now, in events of all disks. */
 unsigned int tdisk_now(void)
 {

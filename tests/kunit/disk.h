@@ -18,8 +18,14 @@
 
 struct page_census;
 
-/* Longer than anything takes on an emulated machine: only a hang gets here. */
-#define TDISK_TIMEOUT (30 * HZ)
+/*
+ * Longer than anything takes on an emulated machine: only a hang gets here. The
+ * first one has made the run fail, so that the next ones need not take as long.
+ */
+#define TDISK_TIMEOUT READ_ONCE(tdisk_timeout)
+
+extern unsigned long tdisk_timeout;
+void tdisk_timed_out(void);
 
 /**
  * enum tdisk_end - where bios end

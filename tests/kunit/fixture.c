@@ -125,6 +125,7 @@ void tclient_hangs(struct tclient *client)
 {
 	client->ended = true;
 	client->hangs = true;
+	tdisk_timed_out();
 }
 
 /* Destroy the client. A reference to each of its pages shows what is not freed. */
@@ -245,6 +246,7 @@ void copy_wait(struct copy *copy)
 	struct kunit *test = copy->fixture->test;
 
 	if (!wait_for_completion_timeout(&copy->done, TDISK_TIMEOUT)) {
+		tdisk_timed_out();
 		KUNIT_FAIL(test, "no callback: a copy hangs");
 		KUNIT_ASSERT_TRUE(test, copy_is_done(copy));
 	}
