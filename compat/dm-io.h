@@ -26,7 +26,6 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
 /**
  * KCOPYD_DM_IO_NOTIFY() - define a completion callback for dm_io()
  * @name: name of the callback, for &struct dm_io_notify
- * @context: for the reader, the name of the argument that is handed on
  *
  * The callback has exactly the kernel's own type, so that nothing is called
  * through a cast pointer. It calls name_err(err, context), which the user
