@@ -6,6 +6,7 @@
 
 #include "cpp_test.h"
 #include "disk.h"
+#include "fixture.h"
 
 static_assert(CPP_TEST_EIO == EIO);
 static_assert(CPP_TEST_EBUSY == EBUSY);
@@ -81,6 +82,7 @@ static int cpp_init(struct kunit *test)
 	unsigned int i;
 	int r;
 
+	fixture_skip_unasked(test);
 	fixture = kunit_kzalloc(test, sizeof(*fixture), GFP_KERNEL);
 	if (!fixture)
 		return -ENOMEM;
@@ -159,6 +161,7 @@ static struct kunit_case cpp_cases[] = {
 
 static struct kunit_suite cpp_suite = {
 	.name = "kcopyd_cpp",
+	.suite_init = fixture_suite_start,
 	.init = cpp_init,
 	.exit = cpp_exit,
 	.test_cases = cpp_cases,

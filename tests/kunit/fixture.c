@@ -462,13 +462,18 @@ int fixture_suite_start(struct kunit_suite *suite)
 	return 0;
 }
 
+void fixture_skip_unasked(struct kunit *test)
+{
+	if (skip_suite)
+		kunit_skip(test, "not asked for");
+}
+
 int fixture_suite_init(struct kunit *test)
 {
 	struct fixture *fixture;
 	int r;
 
-	if (skip_suite)
-		kunit_skip(test, "not asked for");
+	fixture_skip_unasked(test);
 	fixture = kzalloc(sizeof(*fixture), GFP_KERNEL);
 	if (!fixture)
 		return -ENOMEM;

@@ -96,6 +96,7 @@ struct copy {
 /* For struct kunit_suite; the fixture is test->priv. */
 int fixture_suite_start(struct kunit_suite *suite);
 int fixture_suite_init(struct kunit *test);
+void fixture_skip_unasked(struct kunit *test);
 void fixture_suite_exit(struct kunit *test);
 
 int fixture_init(struct fixture *fixture, struct kunit *test);
