@@ -121,6 +121,29 @@ static void errors_read_stops_earlier_parts(struct kunit *test)
 	copy_expect_kept(e.copy, 0, 0, 16 * PART);
 }
 
+/* What is ready for a disk that lets its submitter sleep is dropped. */
+static void errors_write_drops_ready(struct kunit *test)
+{
+	struct errors e = errors_new(test, PAGES, 16 * PART);
+	struct tdisk *other = fixture_small_disk(e.f, 3, DISK_SECTORS);
+
+	copy_to(e.copy, other, TO);
+	tdisk_fail(other, true, TO, 1, BLK_STS_IOERR);
+	tdisk_block(e.to);
+	tdisk_shut(other);
+	copy_start(e.copy, 0);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_blocked(e.to, 1));
+	/* As many parts wait for the sleeping one. */
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(other, 3));
+
+	tdisk_open(other);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_ended(other, 3));
+	tdisk_unblock(e.to);
+	copy_wait(e.copy);
+	copy_expect(e.copy, 0, 2);
+	KUNIT_EXPECT_EQ(test, tdisk_count(e.to, true), 1);
+}
+
 static void errors_read_small(struct kunit *test)
 {
 	struct errors e = errors_new(test, 1, 8);
@@ -458,6 +481,7 @@ static struct kunit_case errors_cases[] = {
 	KUNIT_CASE(errors_write_all),
 	KUNIT_CASE(errors_write_last_of_32),
 	KUNIT_CASE(errors_write_stops),
+	KUNIT_CASE(errors_write_drops_ready),
 	KUNIT_CASE(errors_not_supported),
 	KUNIT_CASE(errors_then_success),
 	{}
