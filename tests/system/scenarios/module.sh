@@ -70,8 +70,11 @@ bad_input() {
 	copy_ok src=/dev/na dst=/dev/nb
 }
 
-# free_kb : memory that is free once the caches are empty
+# free_kb : memory that is free once the caches are empty. The lists of pages that
+# each CPU keeps back are not counted as free, and may hold tens of MiB: they are
+# emptied by setting their limit, and by the lowest one stay so.
 free_kb() {
+	echo 100000 >/proc/sys/vm/percpu_pagelist_high_fraction
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	sleep 1
