@@ -18,6 +18,8 @@
 #   --out FILE            keep there what the script writes to /dev/out
 #   --stream-console      print the kernel's console too, as it comes
 #   --no-leak-scan        no kmemleak scan after the script
+#   --icount              emulate one CPU whose clock counts instructions, one a
+#                         nanosecond: the same run takes the same time anywhere
 #
 # Printed is what the script prints.  A report of the kernel (WARNING, BUG,
 # lockdep, KASAN, ...) fails the run, unless the script declares it by --allow,
@@ -39,7 +41,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 die() { say "$@"; exit 122; }
 usage() { print_usage >&2; exit 122; }
 
-kernel=6.1 cpus=2 mem=1024 append='' timeout=600 log='' out='' stream_console=''
+kernel=6.1 cpus=2 mem=1024 append='' timeout=600 log='' out='' stream_console='' icount=''
 allow=() guest=() qemu_extra=()
 while (($#)); do
 	case $1 in
@@ -60,6 +62,7 @@ while (($#)); do
 	--out)		out=$2; shift 2 ;;
 	--stream-console) stream_console=y; shift ;;
 	--no-leak-scan)	guest+=("$1"); shift ;;
+	--icount)	icount=y; shift ;;
 	-h | --help)	print_usage; exit 0 ;;
 	--)		shift; break ;;
 	-*)		say "no such option: $1"; usage ;;
@@ -69,6 +72,7 @@ done
 (($#)) || usage
 [[ -f $1 ]] || die "$1: no such script"
 [[ $cpus$mem$timeout =~ ^[0-9]+$ ]] || die '--cpus, --mem and --timeout take numbers'
+[[ -z $icount ]] || cpus=1
 need qemu-system-x86_64 setpriv
 find_cache
 
@@ -100,6 +104,9 @@ start()
 {
 	local machine=(-machine "pc,accel=tcg" -cpu max)
 	[[ $1 != kvm ]] || machine=(-machine "pc,accel=kvm" -cpu host)
+	# Without ERMS and FSRM, or each byte of a rep is an instruction.
+	[[ $1 != icount ]] || machine=(-machine pc -accel "tcg,thread=single"
+		-icount "shift=0,sleep=off" -cpu "max,-erms,-fsrm")
 
 	rm -f "$work"/{console,script,out,status} "$work"/monitor.{in,out}
 	: >"$work/console"; : >"$work/script"; : >"$work/status"
@@ -220,7 +227,12 @@ done <<<"$facts"
 
 "$here/initramfs.sh" --output "$work/initramfs" --root "$ROOT" --release "$VERSION" \
 	${guest[@]+"${guest[@]}"} -- "$@" || exit 122
-choose_accel
+if [[ -n $icount ]]; then
+	accel=icount
+	append+=' tsc=reliable'
+else
+	choose_accel
+fi
 
 # The copy through cat lets QEMU open its own end of whatever stdout is.
 exec {stream}> >(cat)
