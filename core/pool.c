@@ -2,7 +2,8 @@
 /*
  * The page pool. A bitmap rather than free lists: pieces that come back side
  * by side are one large piece again without any work, and a copy of 4 KiB
- * costs one bit.
+ * costs one bit. A chain is made of runs of neighbours, which are linked already:
+ * what it costs depends on the runs, not on the pages.
  */
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
@@ -76,9 +77,10 @@ int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages)
 
 	pool->pages = kvcalloc(nr_pages, sizeof(*pool->pages),
 			       KCOPYD_GFP_CREATE);
+	pool->runs = kvcalloc(nr_pages, sizeof(*pool->runs), KCOPYD_GFP_CREATE);
 	pool->used = kvcalloc(BITS_TO_LONGS(nr_pages), sizeof(*pool->used),
 			      KCOPYD_GFP_CREATE);
-	if (!pool->pages || !pool->used)
+	if (!pool->pages || !pool->runs || !pool->used)
 		goto err_free;
 
 	while (i < nr_pages) {
@@ -94,6 +96,8 @@ int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages)
 		pool->nr_pages = i;
 		cond_resched();
 	}
+	for (i = 0; i < nr_pages; i++)
+		kcopyd_pool_link(pool, i);
 	pool->nr_free = nr_pages;
 	return 0;
 
@@ -118,25 +122,25 @@ void kcopyd_pool_exit(struct kcopyd_pool *pool)
 	for (i = 0; i < pool->nr_pages; i++)
 		__free_page(pool->pages[i].page);
 	kvfree(pool->used);
+	kvfree(pool->runs);
 	kvfree(pool->pages);
 	memset(pool, 0, sizeof(*pool));
 }
 EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_exit);
 
 /**
- * kcopyd_pool_get() - take pages out of a pool
+ * kcopyd_pool_get_runs() - kcopyd_pool_get() of any number of pages
  * @pool: the pool
  * @nr: how many pages, from 1 to @pool->nr_free
  *
  * Context: Any, under the client's lock.
  * Return: the first of a chain of exactly @nr nodes.
  */
-struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool, unsigned int nr)
+struct page_list *kcopyd_pool_get_runs(struct kcopyd_pool *pool,
+				       unsigned int nr)
 {
-	/* Single pages stay at the low end, out of the way of large pieces. */
-	const bool single = nr == 1;
-	unsigned int at = single ? 0 : pool->next;
 	struct page_list *head = NULL, **tail = &head;
+	unsigned int at = pool->next;
 
 	if (WARN_ON_ONCE(!nr || nr > pool->nr_free))
 		return NULL;
@@ -153,40 +157,35 @@ struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool, unsigned int nr)
 		end = min(pool->nr_pages, start + nr);
 		end = find_next_bit(pool->used, end, start);
 		bitmap_set(pool->used, start, end - start);
+		pool->runs[start] = end - start;
 		nr -= end - start;
 		at = end;
-		for (; start < end; start++) {
-			*tail = &pool->pages[start];
-			tail = &pool->pages[start].next;
-		}
+		*tail = &pool->pages[start];
+		tail = &pool->pages[end - 1].next;
 	}
 	*tail = NULL;
-	if (!single)
-		pool->next = at;
+	pool->next = at;
 	return head;
 }
-EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_get);
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_get_runs);
 
 /**
- * kcopyd_pool_put() - give pages back
+ * kcopyd_pool_put_runs() - kcopyd_pool_put() of any number of pages
  * @pool: the pool
  * @head: a chain from kcopyd_pool_get(), whole
  *
  * Context: Any, under the client's lock.
  */
-void kcopyd_pool_put(struct kcopyd_pool *pool, struct page_list *head)
+void kcopyd_pool_put_runs(struct kcopyd_pool *pool, struct page_list *head)
 {
 	while (head) {
 		unsigned int start = head - pool->pages;
-		unsigned int nr = 1;
+		unsigned int nr = pool->runs[start];
 
-		while (head->next == head + 1) {
-			head++;
-			nr++;
-		}
-		head = head->next;
+		head = pool->pages[start + nr - 1].next;
+		kcopyd_pool_link(pool, start + nr - 1);
 		bitmap_clear(pool->used, start, nr);
 		pool->nr_free += nr;
 	}
 }
-EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_put);
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_put_runs);

@@ -3,7 +3,9 @@
 #ifndef KCOPYD_CORE_POOL_H
 #define KCOPYD_CORE_POOL_H
 
+#include <linux/bitops.h>
 #include <linux/dm-io.h>
+#include <linux/find.h>
 
 /*
  * Everything a client allocates at creation: an allocation that fails does so
@@ -21,7 +23,9 @@
  * struct kcopyd_pool - a fixed set of pages
  * @nr_pages: pages in the pool
  * @pages: one node a page; neighbours in this array are neighbours in memory
- *	wherever the page allocator had a large piece to give
+ *	wherever the page allocator had a large piece to give. Each is linked
+ *	to the next one, but for the last of each run that is handed out
+ * @runs: length of the run that starts at a page, while it is handed out
  * @nr_free: pages not handed out
  * @next: where the search for a piece of several pages starts
  * @used: one bit a page, set while it is handed out
@@ -31,16 +35,71 @@ struct kcopyd_pool {
 	unsigned int nr_pages;
 	struct page_list *pages;
 
-	/* Under the lock of the client that owns the pool. */
+	/* Under the lock of the client that owns the pool, as are links of @pages. */
+	unsigned int *runs;
 	unsigned int nr_free;
 	unsigned int next;
 	unsigned long *used;
 };
 
+/* Links a page to its neighbour. */
+static inline void kcopyd_pool_link(struct kcopyd_pool *pool, unsigned int i)
+{
+	pool->pages[i].next = i + 1 < pool->nr_pages ? &pool->pages[i + 1] :
+						       NULL;
+}
+
 bool kcopyd_pool_fits(unsigned int nr_pages);
 int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages);
 void kcopyd_pool_exit(struct kcopyd_pool *pool);
-struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool, unsigned int nr);
-void kcopyd_pool_put(struct kcopyd_pool *pool, struct page_list *head);
+struct page_list *kcopyd_pool_get_runs(struct kcopyd_pool *pool,
+				       unsigned int nr);
+void kcopyd_pool_put_runs(struct kcopyd_pool *pool, struct page_list *head);
+
+/**
+ * kcopyd_pool_get() - take pages out of a pool
+ * @pool: the pool
+ * @nr: how many pages, from 1 to @pool->nr_free
+ *
+ * Single pages stay at the low end, out of the way of large pieces.
+ *
+ * Context: Any, under the client's lock.
+ * Return: the first of a chain of exactly @nr nodes.
+ */
+static inline struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool,
+						unsigned int nr)
+{
+	unsigned int i;
+
+	if (nr != 1 || !pool->nr_free)
+		return kcopyd_pool_get_runs(pool, nr);
+	i = find_first_zero_bit(pool->used, pool->nr_pages);
+	__set_bit(i, pool->used);
+	pool->nr_free--;
+	pool->runs[i] = 1;
+	pool->pages[i].next = NULL;
+	return &pool->pages[i];
+}
+
+/**
+ * kcopyd_pool_put() - give pages back
+ * @pool: the pool
+ * @head: a chain from kcopyd_pool_get(), whole
+ *
+ * Context: Any, under the client's lock.
+ */
+static inline void kcopyd_pool_put(struct kcopyd_pool *pool,
+				   struct page_list *head)
+{
+	unsigned int i = head - pool->pages;
+
+	if (head->next || pool->runs[i] != 1) {
+		kcopyd_pool_put_runs(pool, head);
+		return;
+	}
+	kcopyd_pool_link(pool, i);
+	__clear_bit(i, pool->used);
+	pool->nr_free++;
+}
 
 #endif /* KCOPYD_CORE_POOL_H */
