@@ -87,7 +87,6 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 
 	kc->id = atomic_inc_return(&last_id);
 	kc->creator = creator;
-	kc->end_op = kcopyd_copy_end_op;
 	spin_lock_init(&kc->lock);
 	init_waitqueue_head(&kc->idle_wait);
 	ratelimit_state_init(&kc->log_limit, DEFAULT_RATELIMIT_INTERVAL,
@@ -109,12 +108,11 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 	kc->io = io;
 
 	r = -ENOMEM;
-	kc->io_wq = alloc_workqueue("kcopyd_io/%u", WQ_UNBOUND | WQ_MEM_RECLAIM,
-				    WQ_MAX_ACTIVE, kc->id);
+	kc->io_wq = alloc_workqueue("kcopyd/%u", WQ_MEM_RECLAIM, 0, kc->id);
 	if (!kc->io_wq)
 		goto err_free;
-	kc->notify_wq = alloc_ordered_workqueue("kcopyd_cb/%u", WQ_MEM_RECLAIM,
-						kc->id);
+	kc->notify_wq = alloc_workqueue("kcopyd_cb/%u", WQ_MEM_RECLAIM, 0,
+					kc->id);
 	if (!kc->notify_wq)
 		goto err_free;
 
@@ -210,20 +208,33 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 	if (!fn)
 		return kcopyd_reject(kc, -EINVAL, "no callback");
 	r = kcopyd_check(kc, from, num_dests, dests, flags);
-	if (r)
+	if (r < 0)
 		return r;
 
-	job = kcopyd_job_alloc(kc, num_dests);
-	if (IS_ERR(job))
-		return kcopyd_reject(kc, PTR_ERR(job),
-				     "no memory, and its callbacks have used up the reserve");
+	spin_lock_irq(&kc->lock);
+	job = kcopyd_job_kept(&kc->reserve, num_dests);
+	if (!job) {
+		spin_unlock_irq(&kc->lock);
+		job = kcopyd_job_alloc(kc, num_dests);
+		if (IS_ERR(job))
+			return kcopyd_reject(kc, PTR_ERR(job),
+					     "no memory, and its callbacks have used up the reserve");
+		spin_lock_irq(&kc->lock);
+	}
+	if (unlikely(kc->shutdown)) {
+		job = kcopyd_job_put(kc, job);
+		spin_unlock_irq(&kc->lock);
+		kfree(job);
+		return kcopyd_reject(kc, -ESHUTDOWN,
+				     "it is being destroyed");
+	}
 
 	job->fn = fn;
 	job->context = context;
 	job->bdev = from->bdev;
 	job->sector = from->sector;
 	job->count = from->count;
-	job->granule = kcopyd_granule(from, num_dests, dests);
+	job->granule = max_t(unsigned int, KCOPYD_GRANULE, r);
 	job->small = from->count <= KCOPYD_SMALL_SECTORS;
 	job->seq = flags & KCOPYD_WRITE_SEQ;
 	for (i = 0; i < num_dests; i++) {
@@ -232,14 +243,6 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 		job->seq |= bdev_is_zoned(dests[i].bdev);
 	}
 	job->ignore = (flags & KCOPYD_IGNORE_ERROR) && !job->seq;
-
-	spin_lock_irq(&kc->lock);
-	if (kc->shutdown) {
-		spin_unlock_irq(&kc->lock);
-		kcopyd_job_free(kc, job);
-		return kcopyd_reject(kc, -ESHUTDOWN,
-				     "it is being destroyed");
-	}
 	kc->jobs++;
 	kcopyd_copy_start(kc, job);
 	spin_unlock_irq(&kc->lock);

@@ -55,7 +55,8 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
  * @req: what to do; @req->notify.fn must be set
  * @where: the region
  *
- * The I/O has the default priority.
+ * The I/O has the priority of a task that is not nice. To say so spares the
+ * block layer to look it up.
  *
  * Context: process context; may sleep for a bio or for a request of the device.
  * Return: 0, and @req->notify.fn will be called or has been called; or -EINVAL
@@ -64,10 +65,13 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
 static inline int kcopyd_compat_dm_io(struct dm_io_request *req,
 				      struct dm_io_region *where)
 {
+	const unsigned short prio __maybe_unused =
+		IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM);
+
 #if defined(KCOPYD_HAVE_DM_IO_UNSUP)
-	return dm_io(req, 1, where, NULL, NULL, IOPRIO_DEFAULT);
+	return dm_io(req, 1, where, NULL, NULL, prio);
 #elif defined(KCOPYD_HAVE_DM_IO_IOPRIO)
-	return dm_io(req, 1, where, NULL, IOPRIO_DEFAULT);
+	return dm_io(req, 1, where, NULL, prio);
 #else
 	return dm_io(req, 1, where, NULL);
 #endif

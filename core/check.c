@@ -8,9 +8,6 @@
 #include "check.h"
 #include "client.h"
 
-/* The granule of devices with small logical blocks, in sectors: 4 KiB. */
-#define KCOPYD_GRANULE 8U
-
 #define KCOPYD_FLAGS (KCOPYD_IGNORE_ERROR | KCOPYD_WRITE_SEQ)
 
 /**
@@ -46,34 +43,6 @@ static unsigned int block_sectors(const struct io_region *region)
 	return bdev_logical_block_size(region->bdev) >> SECTOR_SHIFT;
 }
 
-/* The largest logical block of the devices of a copy, in sectors. */
-static unsigned int largest_block(const struct io_region *from,
-				  unsigned int num_dests,
-				  const struct io_region *dests)
-{
-	unsigned int sectors = block_sectors(from);
-
-	while (num_dests--)
-		sectors = max(sectors, block_sectors(&dests[num_dests]));
-	return sectors;
-}
-
-/**
- * kcopyd_granule() - how exactly a copy tells what cannot be read
- * @from: the source
- * @num_dests: number of @dests
- * @dests: the destinations
- *
- * Return: 4 KiB, or the largest logical block of these devices if that is
- * larger, in sectors.
- */
-unsigned int kcopyd_granule(const struct io_region *from,
-			    unsigned int num_dests,
-			    const struct io_region *dests)
-{
-	return max(KCOPYD_GRANULE, largest_block(from, num_dests, dests));
-}
-
 /* Where a region starts on its disk, whether it is given on a partition or not. */
 static sector_t disk_sector(const struct io_region *region)
 {
@@ -82,38 +51,65 @@ static sector_t disk_sector(const struct io_region *region)
 
 static bool overlap(const struct io_region *a, const struct io_region *b)
 {
-	sector_t a_start = disk_sector(a), b_start = disk_sector(b);
-
-	return a->bdev->bd_disk == b->bdev->bd_disk &&
-	       a_start < b_start + b->count && b_start < a_start + a->count;
+	if (a->bdev->bd_disk != b->bdev->bd_disk)
+		return false;
+	return disk_sector(a) < disk_sector(b) + b->count &&
+	       disk_sector(b) < disk_sector(a) + a->count;
 }
 
-/* One region by itself; @i is the destination's number, or -1. */
-static int check_region(struct kcopyd_client *kc,
-			const struct io_region *region, int i,
-			unsigned int block)
+/* What messages call a region; @i is the destination's number, or -1. */
+static const char *region_name(char name[16], int i)
+{
+	if (i < 0)
+		return "source";
+	snprintf(name, 16, "destination %d", i);
+	return name;
+}
+
+static bool past_end(const struct io_region *region)
 {
 	sector_t size = bdev_nr_sectors(region->bdev);
-	char what[sizeof("destination 31")] = "source";
 
-	if (i >= 0)
-		snprintf(what, sizeof(what), "destination %u",
-			 (unsigned int)i % KCOPYD_MAX_DESTS);
+	return region->sector > size || region->count > size - region->sector;
+}
 
-	if ((region->sector | region->count) & (block - 1))
+/* What is wrong with a region by itself? @block: the largest logical block */
+static noinline int reject_region(struct kcopyd_client *kc,
+				  const struct io_region *region, int i,
+				  unsigned int block)
+{
+	const sector_t sector = region->sector, count = region->count;
+	char name[16];
+
+	if ((sector | count) & (block - 1))
 		return kcopyd_reject(kc, -EINVAL,
 				     "%s (%pg): sectors %llu+%llu are not aligned to the devices' logical blocks of %u bytes",
-				     what, region->bdev, (u64)region->sector,
-				     (u64)region->count, block << SECTOR_SHIFT);
-	if (region->sector > size || region->count > size - region->sector)
+				     region_name(name, i), region->bdev,
+				     (u64)sector, (u64)count,
+				     block << SECTOR_SHIFT);
+	if (past_end(region))
 		return kcopyd_reject(kc, -ERANGE,
 				     "%s (%pg): sectors %llu+%llu reach past the end at sector %llu",
-				     what, region->bdev, (u64)region->sector,
-				     (u64)region->count, (u64)size);
-	if (i >= 0 && bdev_read_only(region->bdev))
-		return kcopyd_reject(kc, -EROFS, "%s (%pg) is read-only", what,
-				     region->bdev);
-	return 0;
+				     region_name(name, i), region->bdev,
+				     (u64)sector, (u64)count,
+				     (u64)bdev_nr_sectors(region->bdev));
+	return kcopyd_reject(kc, -EROFS, "%s (%pg) is read-only",
+			     region_name(name, i), region->bdev);
+}
+
+/* At least one of them is. */
+static int reject_unaligned(struct kcopyd_client *kc,
+			    const struct io_region *from,
+			    unsigned int num_dests,
+			    const struct io_region *dests, unsigned int block)
+{
+	unsigned int i = 0;
+
+	if ((from->sector | from->count) & (block - 1))
+		return reject_region(kc, from, -1, block);
+	while (i < num_dests - 1 && !(dests[i].sector & (block - 1)))
+		i++;
+	return reject_region(kc, &dests[i], i, block);
 }
 
 /**
@@ -127,15 +123,15 @@ static int check_region(struct kcopyd_client *kc,
  * Two stacked devices that share a disk below them cannot be seen to overlap.
  *
  * Context: Process context, without the client's lock.
- * Return: 0, or the negative errno that kcopyd_copy() is to return, said in
- * the log.
+ * Return: the largest logical block of the devices, in sectors; or the negative
+ * errno that kcopyd_copy() is to return, said in the log.
  */
 int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 		 unsigned int num_dests, const struct io_region *dests,
 		 unsigned int flags)
 {
-	unsigned int block, i, j;
-	int r;
+	unsigned int largest, i, j;
+	sector_t unaligned;
 
 	if (!from || !from->bdev)
 		return kcopyd_reject(kc, -EINVAL, "no source device");
@@ -149,6 +145,8 @@ int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 		return kcopyd_reject(kc, -EINVAL, "unknown flags %#x",
 				     flags & ~KCOPYD_FLAGS);
 
+	largest = block_sectors(from);
+	unaligned = from->sector | from->count;
 	for (i = 0; i < num_dests; i++) {
 		if (!dests[i].bdev)
 			return kcopyd_reject(kc, -EINVAL,
@@ -159,21 +157,21 @@ int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 					     i, dests[i].bdev,
 					     (u64)dests[i].count,
 					     (u64)from->count);
+		largest = max(largest, block_sectors(&dests[i]));
+		unaligned |= dests[i].sector;
 	}
-
-	block = largest_block(from, num_dests, dests);
-	if (kc->pool.nr_pages < DIV_ROUND_UP(block, PAGE_SECTORS))
+	if (kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))
 		return kcopyd_reject(kc, -EINVAL,
 				     "a pool of %u pages cannot hold one logical block of %u bytes",
-				     kc->pool.nr_pages, block << SECTOR_SHIFT);
+				     kc->pool.nr_pages, largest << SECTOR_SHIFT);
 
-	r = check_region(kc, from, -1, block);
-	for (i = 0; !r && i < num_dests; i++)
-		r = check_region(kc, &dests[i], i, block);
-	if (r)
-		return r;
-
+	if (unaligned & (largest - 1))
+		return reject_unaligned(kc, from, num_dests, dests, largest);
+	if (past_end(from))
+		return reject_region(kc, from, -1, largest);
 	for (i = 0; i < num_dests; i++) {
+		if (past_end(&dests[i]) || bdev_read_only(dests[i].bdev))
+			return reject_region(kc, &dests[i], i, largest);
 		if (overlap(from, &dests[i]))
 			return kcopyd_reject(kc, -EINVAL,
 					     "destination %u (%pg) overlaps the source (%pg) on the disk",
@@ -186,5 +184,5 @@ int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 						     dests[i].bdev);
 		}
 	}
-	return 0;
+	return largest;
 }

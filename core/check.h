@@ -10,8 +10,5 @@ int kcopyd_reject(struct kcopyd_client *kc, int err, const char *fmt, ...);
 int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 		 unsigned int num_dests, const struct io_region *dests,
 		 unsigned int flags);
-unsigned int kcopyd_granule(const struct io_region *from,
-			    unsigned int num_dests,
-			    const struct io_region *dests);
 
 #endif /* KCOPYD_CORE_CHECK_H */

@@ -24,20 +24,21 @@ struct task_struct;
  * @notify_wq: runs @notify_work
  * @notify_work: calls the callbacks of @done
  * @notify_key: tells lockdep the clients' callbacks apart
- * @resume_work: looks at the queues of @resume
+ * @resume_work: goes on with @starved and @resume where that would take long
  * @teardown_work: ends the client when it is destroyed from a callback
- * @end_op: what the I/O of an operation reports to
  * @log_limit: bounds the messages about rejected copies
  * @lock: see below
  * @pool: its pages
  * @queues: a queue for each disk
  * @reserve: job objects set aside
- * @starved: jobs that wait for pages while their disks hold none of them
- * @resume: queues with more waiting jobs than were looked at in one go
+ * @waiting: jobs in @starved and in the lists of disks
+ * @starved: jobs that wait because the pool is empty
+ * @resume: queues whose waiting jobs are to be looked at
  * @done: finished jobs whose callbacks are due
+ * @done_tail: where the next one is to be linked
  * @jobs: accepted jobs whose callbacks have not returned
  * @shutdown: no further job is accepted
- * @notify_task: the task that is in a callback, or NULL
+ * @notify_task: the task that runs the callbacks, or NULL
  * @idle_wait: teardown waits here for @jobs to become 0
  *
  * @lock is the only lock of the service. It is taken in end_io context, which
@@ -55,7 +56,6 @@ struct kcopyd_client {
 	struct lock_class_key notify_key;
 	struct work_struct resume_work;
 	struct work_struct teardown_work;
-	void (*end_op)(struct kcopyd_op *op, int err);
 
 	/* Has a lock of its own. */
 	struct ratelimit_state log_limit;
@@ -67,9 +67,11 @@ struct kcopyd_client {
 	struct kcopyd_pool pool;
 	struct kcopyd_queues queues;
 	struct kcopyd_reserve reserve;
+	unsigned int waiting;
 	struct kcopyd_fifo starved;
 	struct list_head resume;
-	struct list_head done;
+	struct kcopyd_job *done;
+	struct kcopyd_job **done_tail;
 	unsigned int jobs;
 	bool shutdown;
 

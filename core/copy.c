@@ -4,11 +4,13 @@
  *
  * A job hands out parts: pieces of its range with pages of their own, as many
  * at a time as its window, the shares of its disks and the pool allow. A part is
- * read, then written to all destinations, then its pages go back. What a job
- * waits for decides in which list it stands: a disk that holds its share of
- * the pool, the pool itself, or, in no list, one of its own parts. In each case
- * I/O is in flight whose end looks at that list again, so nothing is ever
- * waited for that depends on the waiting one.
+ * read, then written to all destinations, then its pages go back.
+ *
+ * What a job waits for decides in which list it stands: that of a disk which
+ * holds its share of the pool, that of the pool when it is empty, or, in no list,
+ * one of its own parts. In each case I/O is in flight whose end looks at that
+ * list again, so nothing is ever waited for that depends on the waiting one. The
+ * pool's list goes first; a disk whose turn has come meanwhile is remembered.
  *
  * All of this is short work under the client's lock, and done wherever the
  * event happens: in the submitter, in a worker, in an end_io.
@@ -44,6 +46,40 @@ static unsigned int share_left(unsigned int held, unsigned int nr_free)
 	return nr_free > held ? (nr_free - held) / 2 : 0;
 }
 
+/* Pages of a granule, a power of two: a part is made of these. */
+static inline unsigned int part_least(const struct kcopyd_job *job)
+{
+	return DIV_ROUND_UP(job->granule, PAGE_SECTORS);
+}
+
+/* The size that a job's next part is to have, in pages. */
+static inline unsigned int part_most(const struct kcopyd_client *kc,
+				     const struct kcopyd_job *job)
+{
+	const unsigned int least = part_least(job);
+	const sector_t remaining = job->count - job->next;
+	unsigned int most = min(kc->pool.nr_pages / 8, kcopyd_part_pages());
+
+	most = max(round_down(most, least), least);
+	if (remaining < (sector_t)most * PAGE_SECTORS)
+		most = DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
+	return most;
+}
+
+/* What disks share of the free pages: the last quarter of all is not for that. */
+static inline unsigned int pool_shared(const struct kcopyd_pool *pool)
+{
+	return pool->nr_free - min(pool->nr_free, pool->nr_pages / 4);
+}
+
+/* Would each disk be below its share even if it held everything that is held? */
+static inline bool pool_is_plentiful(const struct kcopyd_pool *pool,
+				     unsigned int nr)
+{
+	return share_left(pool->nr_pages - pool->nr_free,
+			  pool_shared(pool)) >= nr;
+}
+
 /*
  * The size of a job's next part, in pages, if it can be had now; else 0, and
  * *@wait is the list to wait in. A disk that holds nothing gets a granule as
@@ -58,22 +94,26 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 			       const struct kcopyd_job *job,
 			       struct kcopyd_fifo **wait, bool *exempt)
 {
-	const unsigned int least = DIV_ROUND_UP(job->granule, PAGE_SECTORS);
-	const unsigned int nr_free = kc->pool.nr_free;
-	const unsigned int shared = nr_free - min(nr_free,
-						  kc->pool.nr_pages / 4);
-	const sector_t remaining = job->count - job->next;
-	unsigned int limit = nr_free;
-	unsigned int most, enough, i;
-
-	most = min(kc->pool.nr_pages / 8, kcopyd_part_pages());
-	most = max(rounddown(most, least), least);
-	if (remaining < (sector_t)most * PAGE_SECTORS)
-		most = DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
-	/* Rather later than in crumbs. */
-	enough = max(most / 4, least);
+	const unsigned int least = part_least(job);
+	const unsigned int most = part_most(kc, job);
+	const unsigned int shared = pool_shared(&kc->pool);
+	unsigned int limit = kc->pool.nr_free;
+	unsigned int enough = most;
+	unsigned int i;
 
 	*exempt = false;
+	if (pool_is_plentiful(&kc->pool, most))
+		return most;
+
+	/*
+	 * Rather later than in crumbs; but where small copies are waiting, they
+	 * would take the crumbs, and what makes a whole part never come.
+	 */
+	for (i = 0; i <= job->num_dests; i++) {
+		if (!list_empty(&job_queue(job, i)->waiting.small))
+			enough = least;
+	}
+
 	for (i = 0; i <= job->num_dests; i++) {
 		struct kcopyd_queue *queue = job_queue(job, i);
 		unsigned int held = i ? queue->writing + queue->coming :
@@ -104,22 +144,58 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 		*wait = &kc->starved;
 		return 0;
 	}
-	return limit < most ? rounddown(limit, least) : most;
+	return limit < most ? round_down(limit, least) : most;
 }
 
-static void part_read(struct kcopyd_part *part)
+/* The part will be written to its destinations, or, with -nr_pages, not any more. */
+static inline void part_coming(const struct kcopyd_part *part, int nr_pages)
+{
+	const struct kcopyd_job *job = part->job;
+	unsigned int i;
+
+	for (i = 0; i < job->num_dests; i++)
+		job->dests[i].queue->coming += nr_pages;
+}
+
+/*
+ * An operation is to be submitted to the queue's disk. @worker: which has nothing
+ * left to do otherwise and can do it, or NULL
+ */
+static inline void queue_add(struct kcopyd_queue *queue, struct kcopyd_op *op,
+			     bool small, struct kcopyd_worker *worker)
+{
+	kcopyd_ops_add(small ? &queue->ready.small : &queue->ready.bulk, op);
+	if (queue->active)
+		return;
+	queue->active = true;
+	if (worker && !worker->next)
+		worker->next = queue;
+	else
+		queue_work(queue->kc->io_wq, &queue->worker->work);
+}
+
+/* The worker of the queue, if what ends here and now is the last it had to do. */
+static inline struct kcopyd_worker *queue_idle_worker(struct kcopyd_queue *queue,
+						      const struct kcopyd_op *op)
+{
+	struct kcopyd_worker *worker = queue->worker;
+
+	return worker->last == op && worker->task == current && in_task() ?
+		worker : NULL;
+}
+
+static inline void part_read(struct kcopyd_part *part)
 {
 	struct kcopyd_job *job = part->job;
-	unsigned int i;
 
 	part->state = KCOPYD_PART_READING;
 	job->queue->reading += part->nr_pages;
-	for (i = 0; i < job->num_dests; i++)
-		job->dests[i].queue->coming += part->nr_pages;
-	kcopyd_queue_add(job->queue, &part->ops[0].node, job->small);
+	queue_add(job->queue, &part->ops[0], job->small, NULL);
 }
 
-static void part_write(struct kcopyd_part *part)
+/* @worker: as for queue_add() */
+static inline void part_write(struct kcopyd_part *part,
+			      struct kcopyd_worker *worker)
 {
 	struct kcopyd_job *job = part->job;
 	unsigned int i;
@@ -127,34 +203,57 @@ static void part_write(struct kcopyd_part *part)
 	part->state = KCOPYD_PART_WRITING;
 	part->pending = job->num_dests;
 	for (i = 0; i < job->num_dests; i++) {
-		job->dests[i].queue->writing += part->nr_pages;
-		kcopyd_queue_add(job->dests[i].queue, &part->ops[i].node,
-				 job->small);
+		struct kcopyd_queue *queue = job->dests[i].queue;
+
+		queue->coming -= part->nr_pages;
+		queue->writing += part->nr_pages;
+		queue_add(queue, &part->ops[i], job->small, worker);
 	}
 }
 
-/*
- * Where the job has to queue up because others are before it, or NULL.
- *
- * @from: the list of which the job is the first; it comes from nowhere if NULL
- */
+/* Begin a part with so many pages. */
+static inline void part_start(struct kcopyd_client *kc,
+			      struct kcopyd_part *part, unsigned int nr,
+			      bool exempt)
+{
+	struct kcopyd_job *job = part->job;
+
+	part->pages = kcopyd_pool_get(&kc->pool, nr);
+	part->nr_pages = nr;
+	part->offset = job->next;
+	part->left = min_t(sector_t, job->count - job->next, nr * PAGE_SECTORS);
+	part->count = part->left;
+	part->alone = false;
+	part->exempt = exempt;
+	if (unlikely(job->seq))
+		list_add_tail(&part->node, &job->parts);
+	job->next += part->left;
+	job->inflight++;
+	part_coming(part, nr);
+	part_read(part);
+}
+
+static void job_wait(struct kcopyd_client *kc, struct kcopyd_job *job,
+		     struct kcopyd_fifo *fifo)
+{
+	kcopyd_fifo_add(fifo, &job->node, job->small);
+	kc->waiting++;
+}
+
+/* Where a job that comes from nowhere has to queue up behind others, or NULL. */
 static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
-					const struct kcopyd_job *job,
-					const struct kcopyd_fifo *from)
+					const struct kcopyd_job *job)
 {
 	unsigned int i;
 
-	if (from == &kc->starved)
-		return NULL;
 	if (!kcopyd_fifo_empty(&kc->starved))
 		return &kc->starved;
-	if (from)
-		return NULL;
 	for (i = 0; i <= job->num_dests; i++) {
-		struct kcopyd_queue *queue = job_queue(job, i);
+		struct kcopyd_fifo *waiting = &job_queue(job, i)->waiting;
 
-		if (!kcopyd_fifo_pass(&queue->waiting, job->small))
-			return &queue->waiting;
+		if (!kcopyd_fifo_empty(waiting) &&
+		    !kcopyd_fifo_pass(waiting, job->small))
+			return waiting;
 	}
 	return NULL;
 }
@@ -162,7 +261,7 @@ static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
 /*
  * Hand out the parts that can be had now.
  *
- * @from: as in others_first()
+ * @from: the list of which the job is the first; it comes from nowhere if NULL
  *
  * Return: the list in which the job waits because what it needs is not there;
  * NULL if it has handed out everything, waits for one of its own parts, or has
@@ -176,72 +275,103 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 
 	while (!job->stopped && job->next < job->count &&
 	       job->inflight < window) {
-		struct kcopyd_fifo *wait = others_first(kc, job, from);
+		struct kcopyd_fifo *wait = NULL;
 		struct kcopyd_part *part;
 		unsigned int nr;
 		bool exempt;
 
-		if (wait) {
-			kcopyd_fifo_add(wait, &job->node, job->small);
-			return NULL;
+		if (unlikely(kc->waiting && !from)) {
+			wait = others_first(kc, job);
+			if (wait) {
+				job_wait(kc, job, wait);
+				return NULL;
+			}
 		}
 		nr = part_grant(kc, job, &wait, &exempt);
-		if (!nr) {
+		if (unlikely(!nr)) {
+			job_wait(kc, job, wait);
 			if (wait == from)
-				kcopyd_fifo_unpop(wait, &job->node, job->small);
-			else
-				kcopyd_fifo_add(wait, &job->node, job->small);
+				kcopyd_fifo_first(wait, &job->node, job->small);
 			return wait;
 		}
 		part = kcopyd_part_get(job);
-		if (!part)
+		if (unlikely(!part))
 			break;
 
-		part->pages = kcopyd_pool_get(&kc->pool, nr);
-		part->nr_pages = nr;
-		part->offset = job->next;
-		part->left = min_t(sector_t, job->count - job->next,
-				   nr * PAGE_SECTORS);
-		part->count = part->left;
-		part->alone = false;
-		part->exempt = exempt;
-		job->queue->exempt |= exempt;
-		list_add_tail(&part->node, &job->parts);
-		job->next += part->left;
-		job->inflight++;
-		part_read(part);
+		if (unlikely(exempt))
+			job->queue->exempt = true;
+		part_start(kc, part, nr, exempt);
 		from = NULL;
 	}
 	return NULL;
 }
 
-/* Look at the jobs of a list, in turn. Returns true if that is to go on. */
-static bool fifo_advance(struct kcopyd_client *kc, struct kcopyd_fifo *fifo)
+/* The next job of a list; returns the list in which it waits now, as above. */
+static struct kcopyd_fifo *fifo_advance(struct kcopyd_client *kc,
+					struct kcopyd_fifo *fifo)
 {
-	unsigned int budget = COPY_ADVANCE_BATCH;
-	struct list_head *node;
+	struct list_head *node = kcopyd_fifo_pop(fifo);
 
-	while (budget-- && (node = kcopyd_fifo_pop(fifo))) {
-		struct kcopyd_job *job =
-			list_entry(node, struct kcopyd_job, node);
-
-		if (job_advance(kc, job, fifo) == fifo)
-			return false;
-	}
-	return !kcopyd_fifo_empty(fifo);
+	kc->waiting--;
+	return job_advance(kc, list_entry(node, struct kcopyd_job, node), fifo);
 }
 
-/* A disk holds fewer pages, and the pool may have more: who can go on? */
-static void queue_advance(struct kcopyd_queue *queue)
+static bool queue_holds(const struct kcopyd_queue *queue)
 {
-	struct kcopyd_client *kc = queue->kc;
-	bool more = fifo_advance(kc, &kc->starved);
+	return queue->reading || queue->writing || queue->coming;
+}
 
-	more |= fifo_advance(kc, &queue->waiting);
-	if (more && list_empty(&queue->resume)) {
-		list_add_tail(&queue->resume, &kc->resume);
-		queue_work(kc->io_wq, &kc->resume_work);
+/* A disk holds fewer pages: its waiting jobs are to be looked at. */
+static void queue_mark(struct kcopyd_queue *queue)
+{
+	if (!kcopyd_fifo_empty(&queue->waiting) && list_empty(&queue->resume))
+		list_add_tail(&queue->resume, &queue->kc->resume);
+}
+
+/*
+ * Disks hold fewer pages, and the pool may have more: who can go on?
+ *
+ * A job that cannot is moved to the list where it has to wait, at most once for
+ * each time that its own is looked at, so this comes to an end.
+ */
+static void advance(struct kcopyd_client *kc)
+{
+	unsigned int budget = COPY_ADVANCE_BATCH;
+
+	while (!kcopyd_fifo_empty(&kc->starved)) {
+		if (!budget--)
+			goto later;
+		if (fifo_advance(kc, &kc->starved) == &kc->starved)
+			return;
 	}
+	while (!list_empty(&kc->resume)) {
+		struct kcopyd_queue *queue =
+			list_first_entry(&kc->resume, struct kcopyd_queue,
+					 resume);
+		struct kcopyd_fifo *wait;
+
+		if (kcopyd_fifo_empty(&queue->waiting)) {
+			list_del_init(&queue->resume);
+			continue;
+		}
+		if (!budget--)
+			goto later;
+		wait = fifo_advance(kc, &queue->waiting);
+		if (wait == &kc->starved)
+			return;
+		/*
+		 * If others are to blame for this one, they may well be for all
+		 * of them: better not move the whole list each time, as long as
+		 * something will look at it again.
+		 */
+		if (wait && (wait == &queue->waiting || queue_holds(queue)))
+			list_del_init(&queue->resume);
+		else
+			list_move_tail(&queue->resume, &kc->resume);
+	}
+	return;
+later:
+	queue_work(kc->io_wq, &kc->resume_work);
 }
 
 /* What would have taken too long with interrupts off. */
@@ -250,50 +380,59 @@ static void resume_work(struct work_struct *work)
 	struct kcopyd_client *kc =
 		container_of(work, struct kcopyd_client, resume_work);
 	unsigned int noio = memalloc_noio_save();
-	struct kcopyd_queue *queue;
 
 	spin_lock_irq(&kc->lock);
-	while ((queue = list_first_entry_or_null(&kc->resume,
-						 struct kcopyd_queue,
-						 resume))) {
-		list_del_init(&queue->resume);
-		queue_advance(queue);
-		spin_unlock_irq(&kc->lock);
-		cond_resched();
-		spin_lock_irq(&kc->lock);
-	}
+	advance(kc);
 	spin_unlock_irq(&kc->lock);
 	memalloc_noio_restore(noio);
 }
 
-static void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
+static inline void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
 	unsigned int i;
 
 	/* It may have been waiting when it was stopped. */
-	list_del_init(&job->node);
-	kcopyd_queue_put(job->queue);
-	for (i = 0; i < job->num_dests; i++)
-		kcopyd_queue_put(job->dests[i].queue);
+	if (unlikely(!list_empty(&job->node))) {
+		list_del(&job->node);
+		kc->waiting--;
+	}
+	for (i = 0; i <= job->num_dests; i++)
+		job_queue(job, i)->users--;
 	kcopyd_notify(kc, job);
 }
 
 /* One part less: go on with the job, or end it. */
-static void job_continue(struct kcopyd_client *kc, struct kcopyd_job *job)
+static inline void job_continue(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
-	if (!job->inflight && (job->stopped || job->next == job->count))
-		job_finish(kc, job);
-	else if (list_empty(&job->node))
+	if (job->stopped || job->next == job->count) {
+		if (!job->inflight)
+			job_finish(kc, job);
+	} else if (list_empty(&job->node)) {
 		job_advance(kc, job, NULL);
+	}
 }
 
 /* The part has nothing more to do. */
-static void part_retire(struct kcopyd_client *kc, struct kcopyd_part *part)
+static inline void part_retire(struct kcopyd_client *kc, struct kcopyd_part *part)
 {
-	list_del_init(&part->node);
+	struct kcopyd_job *job = part->job;
+
+	if (job->seq)
+		list_del(&part->node);
 	kcopyd_pool_put(&kc->pool, part->pages);
-	part->job->inflight--;
+	job->inflight--;
 	kcopyd_part_put(part);
+}
+
+/* What was read is not going to be written. */
+static void part_forget(struct kcopyd_part *part)
+{
+	const struct kcopyd_job *job = part->job;
+	unsigned int i;
+
+	part_coming(part, -part->nr_pages);
+	for (i = 0; i < job->num_dests; i++)
+		queue_mark(job->dests[i].queue);
 }
 
 /* In sequence, the next part's data may have been waiting for this one's. */
@@ -305,14 +444,16 @@ static void seq_next(struct kcopyd_client *kc, struct kcopyd_job *job)
 
 	if (!part || part->state != KCOPYD_PART_READ)
 		return;
-	if (job->stopped)
+	if (job->stopped) {
+		part_forget(part);
 		part_retire(kc, part);
-	else
-		part_write(part);
+	} else {
+		part_write(part, NULL);
+	}
 }
 
 /* A piece is done with: on to what is left of the part. */
-static void part_next(struct kcopyd_client *kc, struct kcopyd_part *part)
+static inline void part_next(struct kcopyd_client *kc, struct kcopyd_part *part)
 {
 	struct kcopyd_job *job = part->job;
 
@@ -320,6 +461,7 @@ static void part_next(struct kcopyd_client *kc, struct kcopyd_part *part)
 	part->left -= part->count;
 	if (part->left && !job->stopped) {
 		part->count = min(part->left, 2 * part->count);
+		part_coming(part, part->nr_pages);
 		part_read(part);
 		return;
 	}
@@ -328,21 +470,26 @@ static void part_next(struct kcopyd_client *kc, struct kcopyd_part *part)
 		seq_next(kc, job);
 }
 
-static void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 		     int err)
 {
 	struct kcopyd_job *job = part->job;
 	struct kcopyd_queue *queue = job->queue;
-	unsigned int i;
 
 	queue->reading -= part->nr_pages;
-	for (i = 0; i < job->num_dests; i++)
-		job->dests[i].queue->coming -= part->nr_pages;
-	if (part->exempt)
+	if (unlikely(part->exempt))
 		queue->exempt = false;
 	part->exempt = false;
+	if (unlikely(kc->waiting))
+		queue_mark(queue);
 
-	if (err && !job->stopped && !part->alone) {
+	if (likely(!err && !job->stopped)) {
+		if (!job->seq || list_is_first(&part->node, &job->parts))
+			part_write(part, queue_idle_worker(queue,
+							   &part->ops[0]));
+		else
+			part->state = KCOPYD_PART_READ;
+	} else if (err && !job->stopped && !part->alone) {
 		/* Was it a neighbour, merged into one request with this one? */
 		part->alone = true;
 		part_read(part);
@@ -352,42 +499,34 @@ static void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 		part->count = max_t(unsigned int, job->granule,
 				    rounddown(part->count / 2, job->granule));
 		part_read(part);
-	} else if (err || job->stopped) {
+	} else {
 		/* The destinations keep what they have there. */
 		if (err && err != -ECANCELED && part->alone) {
 			job->read_err = job->read_err ?: err;
 			if (!job->ignore)
 				job->stopped = true;
 		}
+		part_forget(part);
 		part_next(kc, part);
-	} else if (!job->seq || list_is_first(&part->node, &job->parts)) {
-		part_write(part);
-	} else {
-		part->state = KCOPYD_PART_READ;
 	}
-	queue_advance(queue);
-	/* Less may be on its way to them now. */
-	for (i = 0; i < job->num_dests; i++)
-		queue_advance(job->dests[i].queue);
-	job_continue(kc, job);
 }
 
-static void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+static inline void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 		      unsigned int slot, int err)
 {
 	struct kcopyd_job *job = part->job;
 	struct kcopyd_queue *queue = job->dests[slot].queue;
 
 	queue->writing -= part->nr_pages;
-	if (err && err != -ECANCELED) {
+	if (unlikely(kc->waiting))
+		queue_mark(queue);
+	if (unlikely(err && err != -ECANCELED)) {
 		job->write_err |= 1U << slot;
 		if (!job->ignore)
 			job->stopped = true;
 	}
 	if (!--part->pending)
 		part_next(kc, part);
-	queue_advance(queue);
-	job_continue(kc, job);
 }
 
 /**
@@ -401,7 +540,8 @@ static void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 {
 	struct kcopyd_part *part = kcopyd_op_part(op);
-	struct kcopyd_client *kc = kcopyd_job_client(part->job);
+	struct kcopyd_job *job = part->job;
+	struct kcopyd_client *kc = kcopyd_job_client(job);
 	unsigned long flags;
 
 	spin_lock_irqsave(&kc->lock, flags);
@@ -409,6 +549,9 @@ void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 		read_end(kc, part, err);
 	else
 		write_end(kc, part, op->slot, err);
+	if (unlikely(kc->waiting))
+		advance(kc);
+	job_continue(kc, job);
 	spin_unlock_irqrestore(&kc->lock, flags);
 }
 
@@ -425,21 +568,48 @@ void kcopyd_copy_init(struct kcopyd_client *kc)
 	INIT_WORK(&kc->resume_work, resume_work);
 }
 
+static inline struct kcopyd_queue *queue_use(struct kcopyd_client *kc,
+					     const struct block_device *bdev)
+{
+	struct kcopyd_queue *queue = kcopyd_queue_find(&kc->queues,
+						       bdev->bd_disk);
+
+	if (unlikely(!queue))
+		queue = kcopyd_queue_new(kc, bdev->bd_disk);
+	queue->users++;
+	return queue;
+}
+
 /**
  * kcopyd_copy_start() - begin a copy
  * @kc: the client
- * @job: an accepted job, complete but for its queues
+ * @job: an accepted job: what kcopyd_copy() was told is set
  *
  * Context: Process context, under the client's lock.
  */
 void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
-	unsigned int i;
+	unsigned int nr, i;
 
 	lockdep_assert_held(&kc->lock);
-	job->queue = kcopyd_queue_get(kc, job->bdev->bd_disk);
+	job->queue = queue_use(kc, job->bdev);
 	for (i = 0; i < job->num_dests; i++)
-		job->dests[i].queue =
-			kcopyd_queue_get(kc, job->dests[i].bdev->bd_disk);
+		job->dests[i].queue = queue_use(kc, job->dests[i].bdev);
+	job->stopped = false;
+	job->inflight = 0;
+	INIT_LIST_HEAD(&job->node);
+	if (job->seq)
+		INIT_LIST_HEAD(&job->parts);
+	job->next = 0;
+	job->read_err = 0;
+	job->write_err = 0;
+
+	/* Mostly nothing and nobody is in the way, and it is small. */
+	nr = part_most(kc, job);
+	if (likely(nr && !kc->waiting && pool_is_plentiful(&kc->pool, nr))) {
+		part_start(kc, job->first, nr, false);
+		if (job->next == job->count)
+			return;
+	}
 	job_continue(kc, job);
 }

@@ -5,29 +5,32 @@
  * for without end, and an end_io must not sleep at all.
  */
 #include <linux/blkdev.h>
+#include <linux/minmax.h>
 #include <linux/sched/mm.h>
 
 #include "../compat/dm-io.h"
 #include "client.h"
+#include "copy.h"
 #include "dispatch.h"
 
 /*
  * Operations in a row before the worker lets others run: when memory is gone
  * the workqueue's rescuer alone serves all queues of the client in turn.
  */
-#define DISPATCH_BATCH 64
+#define DISPATCH_BUDGET 64U
+
+/* Small operations that are taken out of the queue in one go. */
+#define DISPATCH_BATCH 16U
 
 static inline void dispatch_ended_err(int err, void *context)
 {
-	struct kcopyd_op *op = context;
-
-	kcopyd_job_client(kcopyd_op_part(op)->job)->end_op(op, err);
+	kcopyd_copy_end_op(context, err);
 }
 
 KCOPYD_DM_IO_NOTIFY(dispatch_ended)
 
 /* May sleep; @op may be gone on return. */
-static void dispatch_submit(struct kcopyd_client *kc, struct kcopyd_op *op)
+static inline void dispatch_submit(struct kcopyd_client *kc, struct kcopyd_op *op)
 {
 	const struct kcopyd_part *part = kcopyd_op_part(op);
 	const struct kcopyd_job *job = part->job;
@@ -52,46 +55,107 @@ static void dispatch_submit(struct kcopyd_client *kc, struct kcopyd_op *op)
 
 	r = kcopyd_compat_dm_io(&request, &region);
 	if (r)
-		kc->end_op(op, r);
+		kcopyd_copy_end_op(op, r);
+}
+
+/*
+ * The queue's worker has nothing left to do, and what it did last made another
+ * queue ready that has no worker running. Instead of waking that one up, it goes
+ * on there itself, and leaves the other's worker to this queue.
+ */
+static struct kcopyd_queue *take_over(struct kcopyd_worker *worker,
+				      struct kcopyd_queue *queue)
+{
+	struct kcopyd_queue *next = worker->next;
+
+	worker->next = NULL;
+	queue->active = false;
+	queue->worker = next->worker;
+	queue->worker->queue = queue;
+	next->worker = worker;
+	worker->queue = next;
+	return next;
 }
 
 /**
  * kcopyd_dispatch_work() - submit what is ready on a queue
- * @work: the work of a struct kcopyd_queue
+ * @work: the work of a struct kcopyd_worker
  *
  * Context: Process context, on the client's own workqueue. Sleeps where the
  * block layer does, and delays only its own disk by that.
  */
 void kcopyd_dispatch_work(struct work_struct *work)
 {
-	struct kcopyd_queue *queue =
-		container_of(work, struct kcopyd_queue, work);
+	struct kcopyd_worker *worker =
+		container_of(work, struct kcopyd_worker, work);
+	/* Only this worker changes it while it is active. */
+	struct kcopyd_queue *queue = READ_ONCE(worker->queue);
 	struct kcopyd_client *kc = queue->kc;
 	unsigned int noio = memalloc_noio_save();
-	unsigned int budget = DISPATCH_BATCH;
-	struct list_head *node;
+	unsigned int budget = DISPATCH_BUDGET, nr;
+	bool plugged = false, alone;
+	struct kcopyd_op *op;
 	struct blk_plug plug;
 
-	blk_start_plug(&plug);
 	spin_lock_irq(&kc->lock);
-	while ((node = budget ? kcopyd_fifo_pop(&queue->ready) : NULL)) {
-		struct kcopyd_op *op = list_entry(node, struct kcopyd_op, node);
-		bool stopped = kcopyd_op_part(op)->job->stopped;
-
+	worker->task = current;
+	while (budget) {
+		op = kcopyd_ready_pop(&queue->ready, min(budget, DISPATCH_BATCH),
+				      &nr);
+		if (!op) {
+			if (worker->next) {
+				queue = take_over(worker, queue);
+				continue;
+			}
+			if (!plugged)
+				break;
+			/*
+			 * Now, as that may sleep: the worker is not idle, and
+			 * of no use to another queue, before it is done.
+			 */
+			spin_unlock_irq(&kc->lock);
+			blk_finish_plug(&plug);
+			plugged = false;
+			spin_lock_irq(&kc->lock);
+			continue;
+		}
+		if (unlikely(worker->next)) {
+			/* It must not wait for what may sleep here. */
+			queue_work(kc->io_wq, &worker->next->worker->work);
+			worker->next = NULL;
+		}
+		alone = nr == 1 && kcopyd_ready_empty(&queue->ready);
+		worker->last = alone ? op : NULL;
 		spin_unlock_irq(&kc->lock);
-		if (stopped)
-			kc->end_op(op, -ECANCELED);
-		else
-			dispatch_submit(kc, op);
-		budget--;
+		budget -= nr;
+		/* One alone has nothing to be merged with. */
+		if (!plugged && !alone) {
+			blk_start_plug(&plug);
+			plugged = true;
+		}
+		do {
+			/* It may be gone, or in another list, once submitted. */
+			struct kcopyd_op *next = op->next;
+
+			if (READ_ONCE(kcopyd_op_part(op)->job->stopped))
+				kcopyd_copy_end_op(op, -ECANCELED);
+			else
+				dispatch_submit(kc, op);
+			op = next;
+		} while (op);
 		spin_lock_irq(&kc->lock);
+		worker->last = NULL;
 	}
+	if (worker->next)
+		queue_work(kc->io_wq, &worker->next->worker->work);
+	worker->next = NULL;
 	if (budget)
 		queue->active = false;
 	else
-		queue_work(kc->io_wq, &queue->work);
+		queue_work(kc->io_wq, &worker->work);
 	spin_unlock_irq(&kc->lock);
-	blk_finish_plug(&plug);
+	if (plugged)
+		blk_finish_plug(&plug);
 
 	memalloc_noio_restore(noio);
 }

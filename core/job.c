@@ -4,7 +4,6 @@
 #include <linux/wait.h>
 
 #include "client.h"
-#include "export.h"
 #include "job.h"
 
 /* Most copies have one destination: theirs is to stay a small object. */
@@ -29,13 +28,24 @@ static void part_init(struct kcopyd_part *part, struct kcopyd_job *job)
 	unsigned int i;
 
 	part->job = job;
-	INIT_LIST_HEAD(&part->node);
-	part->pages = NULL;
 	part->state = KCOPYD_PART_FREE;
-	for (i = 0; i < job->num_dests; i++) {
-		INIT_LIST_HEAD(&part->ops[i].node);
+	for (i = 0; i < job->num_dests; i++)
 		part->ops[i].slot = i;
-	}
+}
+
+/* What stays as it is for as long as an object serves so many destinations. */
+static void job_init(struct kcopyd_job *job, unsigned int num_dests)
+{
+	job->num_dests = num_dests;
+	job->first = (void *)&job->dests[num_dests];
+	part_init(job->first, job);
+}
+
+static void reserve_put(struct kcopyd_reserve *reserve, struct kcopyd_job *job)
+{
+	job->next_job = reserve->free;
+	reserve->free = job;
+	reserve->nr_free++;
 }
 
 /**
@@ -50,45 +60,56 @@ int kcopyd_reserve_init(struct kcopyd_client *kc)
 	struct kcopyd_reserve *reserve = &kc->reserve;
 	struct kcopyd_job *job;
 
-	INIT_LIST_HEAD(&reserve->free);
 	init_waitqueue_head(&reserve->wait);
 	while (reserve->nr_free <
 	       KCOPYD_RESERVE_JOBS + KCOPYD_RESERVE_CALLBACK_JOBS) {
 		job = kmalloc(job_size(KCOPYD_MAX_DESTS), KCOPYD_GFP_CREATE);
 		if (!job)
 			return -ENOMEM;
-		list_add(&job->node, &reserve->free);
-		reserve->nr_free++;
+		job->reserved = true;
+		reserve_put(reserve, job);
 	}
 	return 0;
 }
 
-void kcopyd_reserve_exit(struct kcopyd_client *kc)
+static void free_list(struct kcopyd_job *job)
 {
-	struct kcopyd_job *job, *tmp;
+	while (job) {
+		struct kcopyd_job *next = job->next_job;
 
-	list_for_each_entry_safe(job, tmp, &kc->reserve.free, node)
 		kfree(job);
+		job = next;
+	}
 }
 
+void kcopyd_reserve_exit(struct kcopyd_client *kc)
+{
+	free_list(kc->reserve.free);
+	free_list(kc->reserve.kept);
+}
+
+/* @keep: objects of the reserve that are for others */
 static struct kcopyd_job *reserve_take(struct kcopyd_client *kc,
+				       unsigned int num_dests,
 				       unsigned int keep)
 {
 	struct kcopyd_reserve *reserve = &kc->reserve;
-	struct kcopyd_job *job = NULL;
+	struct kcopyd_job *job;
 
 	spin_lock_irq(&kc->lock);
-	if (reserve->nr_free > keep) {
-		job = list_first_entry(&reserve->free, struct kcopyd_job, node);
-		list_del(&job->node);
+	job = kcopyd_job_kept(reserve, num_dests);
+	if (!job && reserve->nr_free > keep) {
+		job = reserve->free;
+		reserve->free = job->next_job;
 		reserve->nr_free--;
+		job_init(job, num_dests);
 	}
 	spin_unlock_irq(&kc->lock);
 	return job;
 }
 
 /**
- * kcopyd_job_alloc() - get a job object
+ * kcopyd_job_alloc() - get a job object when none is kept
  * @kc: the client
  * @num_dests: destinations, from 1 to KCOPYD_MAX_DESTS
  *
@@ -96,61 +117,57 @@ static struct kcopyd_job *reserve_take(struct kcopyd_client *kc,
  * and sleeps until one is free; but for the client's own callbacks, on whose
  * return the reserve depends.
  *
- * Context: Process context. May sleep, but not in the client's own callbacks.
- * Return: the job with @num_dests set and everything else zero or empty;
+ * Context: Process context, without the client's lock. May sleep, but not in
+ * the client's own callbacks.
+ * Return: the job, of which only what describes the object itself is set;
  *	ERR_PTR(-EAGAIN) in a callback that has used the reserve up.
  */
 struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 				    unsigned int num_dests)
 {
-	bool reserved = false;
 	struct kcopyd_job *job;
 
 	job = kmalloc(job_size(num_dests), KCOPYD_GFP_NOW);
-	if (!job) {
-		reserved = true;
-		if (kcopyd_in_callback(kc))
-			job = reserve_take(kc, 0);
-		else
-			wait_event(kc->reserve.wait,
-				   (job = reserve_take(kc, KCOPYD_RESERVE_CALLBACK_JOBS)));
-		if (!job)
-			return ERR_PTR(-EAGAIN);
+	if (job) {
+		job->reserved = false;
+		job_init(job, num_dests);
+		return job;
 	}
-
-	memset(job, 0, sizeof(*job));
-	job->num_dests = num_dests;
-	job->reserved = reserved;
-	job->first = (void *)&job->dests[num_dests];
-	INIT_LIST_HEAD(&job->node);
-	INIT_LIST_HEAD(&job->parts);
-	part_init(job->first, job);
+	if (kcopyd_in_callback(kc))
+		return reserve_take(kc, num_dests, 0) ?: ERR_PTR(-EAGAIN);
+	wait_event(kc->reserve.wait,
+		   (job = reserve_take(kc, num_dests,
+				       KCOPYD_RESERVE_CALLBACK_JOBS)));
 	return job;
 }
-EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_job_alloc);
 
 /**
- * kcopyd_job_free() - give a job object back
+ * kcopyd_job_put() - give a job object back
  * @kc: the client
  * @job: the job, in no list and with no part on its way
  *
- * Context: Any, without the client's lock.
+ * Context: Any, under the client's lock.
+ * Return: what is left to kfree(), without the lock; or NULL.
  */
-void kcopyd_job_free(struct kcopyd_client *kc, struct kcopyd_job *job)
+struct kcopyd_job *kcopyd_job_put(struct kcopyd_client *kc,
+				  struct kcopyd_job *job)
 {
-	unsigned long flags;
+	struct kcopyd_reserve *reserve = &kc->reserve;
 
-	if (!job->reserved) {
-		kfree(job);
-		return;
+	if (job->reserved) {
+		reserve_put(reserve, job);
+	} else if (job->num_dests == 1 && reserve->nr_kept < KCOPYD_JOBS_KEPT) {
+		job->next_job = reserve->kept;
+		reserve->kept = job;
+		reserve->nr_kept++;
+	} else {
+		return job;
 	}
-	spin_lock_irqsave(&kc->lock, flags);
-	list_add(&job->node, &kc->reserve.free);
-	kc->reserve.nr_free++;
-	wake_up(&kc->reserve.wait);
-	spin_unlock_irqrestore(&kc->lock, flags);
+	/* A sleeper looked under the lock after it had become visible here. */
+	if (unlikely(waitqueue_active(&reserve->wait)))
+		wake_up(&reserve->wait);
+	return NULL;
 }
-EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_job_free);
 
 /**
  * kcopyd_part_get() - get a part object for a job

@@ -8,6 +8,7 @@
 
 #include <linux/list.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 
 #include "../kcopyd.h"
 
@@ -28,11 +29,11 @@ struct kcopyd_dest {
 
 /**
  * struct kcopyd_op - one read or write of a part
- * @node: in the ready list of the disk's queue
+ * @next: the one after it in a list of operations
  * @slot: index in the part's array; the destination's number for a write
  */
 struct kcopyd_op {
-	struct list_head node;
+	struct kcopyd_op *next;
 	unsigned int slot;
 };
 
@@ -53,7 +54,7 @@ enum kcopyd_part_state {
 /**
  * struct kcopyd_part - a stretch of a job that is on its way
  * @job: the job
- * @node: in the job's list of parts, in ascending order
+ * @node: in the list of parts of a job in sequence, in ascending order
  * @pages: the data
  * @offset: sectors from the start of the job to the piece in hand
  * @left: sectors from @offset to the end of the part
@@ -99,15 +100,15 @@ struct kcopyd_part {
  * @ignore: go on after errors
  * @seq: write in order
  * @small: goes ahead of large copies
- * @reserved: belongs to the client's reserve
+ * @reserved: belongs to the client's reserve; set for the object's life
  * @stopped: no further I/O is started
  * @inflight: parts on their way
- * @node: in a list of jobs that wait, or of those that are due for their
- *	callback; empty otherwise
- * @parts: the parts on their way, in ascending order
- * @next: sectors handed out to parts so far
  * @read_err: as in kcopyd_notify_fn
  * @write_err: as in kcopyd_notify_fn
+ * @next: sectors handed out to parts so far
+ * @node: in a list of jobs that wait; empty otherwise
+ * @next_job: the one after it in a list of jobs that do not
+ * @parts: the parts on their way, in ascending order, if it is in sequence
  * @dests: the destinations, followed by @first
  */
 struct kcopyd_job {
@@ -121,22 +122,28 @@ struct kcopyd_job {
 	struct kcopyd_part *first;
 	u16 granule;
 	u8 num_dests;
-	bool ignore : 1;
-	bool seq : 1;
-	bool small : 1;
-	bool reserved : 1;
+	bool ignore;
+	bool seq;
+	bool small;
+	bool reserved;
 
 	/* Under the client's lock. */
 	bool stopped;
-	unsigned int inflight;
-	struct list_head node;
-	struct list_head parts;
-	sector_t next;
+	u8 inflight;
 	int read_err;
 	unsigned int write_err;
+	sector_t next;
+	union {
+		struct list_head node;
+		struct kcopyd_job *next_job;
+	};
+	struct list_head parts;
 
 	struct kcopyd_dest dests[];
 };
+
+/* The granule of devices with small logical blocks, in sectors: 4 KiB. */
+#define KCOPYD_GRANULE 8U
 
 /* Copies up to this size, in sectors, go ahead of larger ones: 64 KiB. */
 #define KCOPYD_SMALL_SECTORS 128U
@@ -151,15 +158,22 @@ static inline struct kcopyd_part *kcopyd_op_part(struct kcopyd_op *op)
 /* And so many more that only the client's own callbacks may take. */
 #define KCOPYD_RESERVE_CALLBACK_JOBS	4
 
+/* Objects of ended copies to one destination that are kept for the next ones. */
+#define KCOPYD_JOBS_KEPT		128
+
 /**
- * struct kcopyd_reserve - a client's job objects for when memory is gone
- * @free: unused objects
+ * struct kcopyd_reserve - a client's unused job objects
+ * @kept: objects for one destination
+ * @nr_kept: how many
+ * @free: objects set aside for when memory is gone
  * @nr_free: how many
- * @wait: submitters that sleep for one
+ * @wait: submitters that sleep for an object
  */
 struct kcopyd_reserve {
 	/* Under the client's lock. */
-	struct list_head free;
+	struct kcopyd_job *kept;
+	unsigned int nr_kept;
+	struct kcopyd_job *free;
 	unsigned int nr_free;
 
 	/* Has a lock of its own, inside the client's. */
@@ -172,8 +186,29 @@ int kcopyd_reserve_init(struct kcopyd_client *kc);
 void kcopyd_reserve_exit(struct kcopyd_client *kc);
 struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 				    unsigned int num_dests);
-void kcopyd_job_free(struct kcopyd_client *kc, struct kcopyd_job *job);
+struct kcopyd_job *kcopyd_job_put(struct kcopyd_client *kc,
+				  struct kcopyd_job *job);
 struct kcopyd_part *kcopyd_part_get(struct kcopyd_job *job);
 void kcopyd_part_put(struct kcopyd_part *part);
+
+/**
+ * kcopyd_job_kept() - get the object of an earlier copy
+ * @reserve: the client's objects
+ * @num_dests: destinations, from 1 to KCOPYD_MAX_DESTS
+ *
+ * Context: Any, under the client's lock.
+ * Return: the job as from kcopyd_job_alloc(), or NULL if there is none.
+ */
+static inline struct kcopyd_job *kcopyd_job_kept(struct kcopyd_reserve *reserve,
+						 unsigned int num_dests)
+{
+	struct kcopyd_job *job = reserve->kept;
+
+	if (num_dests != 1 || !job)
+		return NULL;
+	reserve->kept = job->next_job;
+	reserve->nr_kept--;
+	return job;
+}
 
 #endif /* KCOPYD_CORE_JOB_H */

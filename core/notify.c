@@ -5,10 +5,23 @@
  * it.
  */
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "client.h"
 #include "notify.h"
+
+static struct kcopyd_job *done_pop(struct kcopyd_client *kc)
+{
+	struct kcopyd_job *job = kc->done;
+
+	if (job) {
+		kc->done = job->next_job;
+		if (!kc->done)
+			kc->done_tail = &kc->done;
+	}
+	return job;
+}
 
 static void notify_work(struct work_struct *work)
 {
@@ -17,36 +30,36 @@ static void notify_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	struct kcopyd_job *job;
 
+	/* This task does nothing but callbacks from here to the end. */
+	WRITE_ONCE(kc->notify_task, current);
 	spin_lock_irq(&kc->lock);
-	while ((job = list_first_entry_or_null(&kc->done, struct kcopyd_job,
-					       node))) {
+	while ((job = done_pop(kc))) {
 		kcopyd_notify_fn fn = job->fn;
 		void *context = job->context;
 		int read_err = job->read_err;
 		unsigned int write_err = job->write_err;
 
-		list_del_init(&job->node);
+		/* Before the callback, which may well submit the next copy. */
+		job = kcopyd_job_put(kc, job);
 		spin_unlock_irq(&kc->lock);
 
-		/* Before the callback, which may well submit the next copy. */
-		kcopyd_job_free(kc, job);
-
-		WRITE_ONCE(kc->notify_task, current);
+		if (job)
+			kfree(job);
 		fn(read_err, write_err, context);
-		WRITE_ONCE(kc->notify_task, NULL);
 		cond_resched();
 
 		spin_lock_irq(&kc->lock);
 		if (!--kc->jobs)
 			wake_up_all(&kc->idle_wait);
 	}
+	WRITE_ONCE(kc->notify_task, NULL);
 	spin_unlock_irq(&kc->lock);
 	memalloc_noio_restore(noio);
 }
 
 void kcopyd_notify_init(struct kcopyd_client *kc)
 {
-	INIT_LIST_HEAD(&kc->done);
+	kc->done_tail = &kc->done;
 	INIT_WORK(&kc->notify_work, notify_work);
 
 	/* One client's callbacks may wait for another's, or destroy it. */
@@ -78,6 +91,9 @@ void kcopyd_notify_exit(struct kcopyd_client *kc)
 void kcopyd_notify(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
 	lockdep_assert_held(&kc->lock);
-	list_add_tail(&job->node, &kc->done);
-	queue_work(kc->notify_wq, &kc->notify_work);
+	if (!kc->done)
+		queue_work(kc->notify_wq, &kc->notify_work);
+	job->next_job = NULL;
+	*kc->done_tail = job;
+	kc->done_tail = &job->next_job;
 }

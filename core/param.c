@@ -3,10 +3,8 @@
 #define pr_fmt(fmt) "kcopyd: " fmt
 
 #include <linux/minmax.h>
-#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
-#include <linux/sizes.h>
 #include <linux/string.h>
 
 #include "param.h"
@@ -14,7 +12,7 @@
 #define PART_KB_MIN 4
 #define PART_KB_MAX 4096
 
-static unsigned int part_kb = 512;
+unsigned int kcopyd_part_kb = 512;
 
 static int part_kb_set(const char *value, const struct kernel_param *kp)
 {
@@ -22,7 +20,7 @@ static int part_kb_set(const char *value, const struct kernel_param *kp)
 	int r = kstrtouint(value, 0, &kb);
 
 	if (!r && kb >= PART_KB_MIN && kb <= PART_KB_MAX) {
-		WRITE_ONCE(part_kb, kb);
+		WRITE_ONCE(kcopyd_part_kb, kb);
 		return 0;
 	}
 	/* What sysfs passes on ends in a newline. */
@@ -37,12 +35,6 @@ static const struct kernel_param_ops part_kb_ops = {
 	.get = param_get_uint,
 };
 
-module_param_cb(part_kb, &part_kb_ops, &part_kb, 0644);
+module_param_cb(part_kb, &part_kb_ops, &kcopyd_part_kb, 0644);
 MODULE_PARM_DESC(part_kb,
 		 "Largest part of a copy in KiB, from 4 to 4096 (default 512)");
-
-/* The largest part of a copy, in pages. */
-unsigned int kcopyd_part_pages(void)
-{
-	return max_t(unsigned int, READ_ONCE(part_kb) * SZ_1K / PAGE_SIZE, 1);
-}

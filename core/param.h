@@ -3,6 +3,18 @@
 #ifndef KCOPYD_CORE_PARAM_H
 #define KCOPYD_CORE_PARAM_H
 
-unsigned int kcopyd_part_pages(void);
+#include <linux/compiler.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+
+extern unsigned int kcopyd_part_kb;
+
+/* The largest part of a copy, in pages. */
+static inline unsigned int kcopyd_part_pages(void)
+{
+	return max_t(unsigned int,
+		     READ_ONCE(kcopyd_part_kb) / (PAGE_SIZE / SZ_1K), 1);
+}
 
 #endif /* KCOPYD_CORE_PARAM_H */

@@ -7,8 +7,16 @@
 #include "export.h"
 #include "queue.h"
 
-/* After so many small entries in a row a large one has its turn. */
-#define FIFO_STREAK 8
+/* Is it a small one's turn? Counts how many in a row that were. */
+static bool turn_small(bool small, bool bulk, unsigned int *streak)
+{
+	if (!small || (bulk && *streak >= KCOPYD_STREAK)) {
+		*streak = 0;
+		return false;
+	}
+	*streak += bulk;
+	return true;
+}
 
 void kcopyd_fifo_init(struct kcopyd_fifo *fifo)
 {
@@ -29,42 +37,36 @@ struct list_head *kcopyd_fifo_pop(struct kcopyd_fifo *fifo)
 {
 	struct list_head *entry;
 
-	if (!list_empty(&fifo->small) &&
-	    (list_empty(&fifo->bulk) || fifo->streak < FIFO_STREAK)) {
-		entry = fifo->small.next;
-		if (!list_empty(&fifo->bulk))
-			fifo->streak++;
-	} else if (!list_empty(&fifo->bulk)) {
-		entry = fifo->bulk.next;
-		fifo->streak = 0;
-	} else {
+	if (kcopyd_fifo_empty(fifo))
 		return NULL;
-	}
+	entry = kcopyd_fifo_class(fifo, turn_small(!list_empty(&fifo->small),
+						   !list_empty(&fifo->bulk),
+						   &fifo->streak))->next;
 	list_del_init(entry);
 	return entry;
 }
 EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_pop);
 
 /**
- * kcopyd_fifo_unpop() - undo kcopyd_fifo_pop()
+ * kcopyd_fifo_first() - let an entry be the next one
  * @fifo: the list
- * @entry: what was taken out last
+ * @entry: what was taken out last, and added again
  * @small: its class
  *
- * It will be the next one again, a bulk entry even if small ones have come.
+ * It is, if it is a bulk one even if small ones have come.
  *
  * Context: Any, under the client's lock.
  */
-void kcopyd_fifo_unpop(struct kcopyd_fifo *fifo, struct list_head *entry,
+void kcopyd_fifo_first(struct kcopyd_fifo *fifo, struct list_head *entry,
 		       bool small)
 {
 	if (!small)
-		fifo->streak = FIFO_STREAK;
+		fifo->streak = KCOPYD_STREAK;
 	else if (fifo->streak)
 		fifo->streak--;
-	list_add(entry, kcopyd_fifo_class(fifo, small));
+	list_move(entry, kcopyd_fifo_class(fifo, small));
 }
-EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_unpop);
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_first);
 
 /**
  * kcopyd_fifo_pass() - may a new entry go ahead of those in the list?
@@ -81,15 +83,70 @@ bool kcopyd_fifo_pass(struct kcopyd_fifo *fifo, bool small)
 		return false;
 	if (!small || list_empty(&fifo->bulk))
 		return true;
-	return fifo->streak < FIFO_STREAK && ++fifo->streak;
+	return fifo->streak < KCOPYD_STREAK && ++fifo->streak;
 }
 EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_fifo_pass);
+
+static void ops_init(struct kcopyd_ops *ops)
+{
+	ops->first = NULL;
+	ops->tail = &ops->first;
+}
+
+void kcopyd_ready_init(struct kcopyd_ready *ready)
+{
+	ops_init(&ready->bulk);
+	ops_init(&ready->small);
+	ready->streak = 0;
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_ready_init);
+
+/**
+ * kcopyd_ready_pop() - take the next operations out
+ * @ready: the operations
+ * @most: how many at most, at least 1
+ * @nr: receives how many
+ *
+ * A large one comes alone: a small one that is added next has to wait for one
+ * submission, not for several.
+ *
+ * Context: Any, under the client's lock.
+ * Return: the first of @nr linked operations, or NULL if there is none.
+ */
+struct kcopyd_op *kcopyd_ready_pop(struct kcopyd_ready *ready, unsigned int most,
+				   unsigned int *nr)
+{
+	struct kcopyd_ops *ops = &ready->small;
+	struct kcopyd_op *first, *last;
+	unsigned int n = 1;
+
+	if (!turn_small(ready->small.first, ready->bulk.first, &ready->streak)) {
+		ops = &ready->bulk;
+		most = 1;
+	}
+	first = ops->first;
+	if (!first)
+		return NULL;
+	if (ready->bulk.first)
+		most = 1;
+	for (last = first; n < most && last->next; n++)
+		last = last->next;
+	ops->first = last->next;
+	if (!ops->first)
+		ops->tail = &ops->first;
+	last->next = NULL;
+	*nr = n;
+	return first;
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_ready_pop);
 
 static void queue_init(struct kcopyd_queue *queue, struct kcopyd_client *kc)
 {
 	queue->kc = kc;
-	INIT_WORK(&queue->work, kc->queues.work_fn);
-	kcopyd_fifo_init(&queue->ready);
+	INIT_WORK(&queue->own.work, kc->queues.work_fn);
+	queue->own.queue = queue;
+	queue->worker = &queue->own;
+	kcopyd_ready_init(&queue->ready);
 	kcopyd_fifo_init(&queue->waiting);
 	INIT_LIST_HEAD(&queue->resume);
 }
@@ -145,7 +202,7 @@ static struct kcopyd_queue *queue_recycle(struct kcopyd_queues *queues)
 }
 
 /**
- * kcopyd_queue_get() - find or make the queue for a disk
+ * kcopyd_queue_new() - make the queue for a disk that has none
  * @kc: the client
  * @disk: the disk
  *
@@ -153,64 +210,23 @@ static struct kcopyd_queue *queue_recycle(struct kcopyd_queues *queues)
  * position: isolation suffers, progress does not.
  *
  * Context: Any, under the client's lock.
- * Return: the queue, with one more user.
+ * Return: the queue.
  */
-struct kcopyd_queue *kcopyd_queue_get(struct kcopyd_client *kc,
+struct kcopyd_queue *kcopyd_queue_new(struct kcopyd_client *kc,
 				      const struct gendisk *disk)
 {
 	struct kcopyd_queues *queues = &kc->queues;
 	struct kcopyd_queue *queue;
 
-	lockdep_assert_held(&kc->lock);
-
-	hash_for_each_possible(queues->hash, queue, node, (unsigned long)disk) {
-		if (queue->disk == disk)
-			goto out;
-	}
 	queue = queue_recycle(queues);
 	if (!queue) {
 		queue = kzalloc(sizeof(*queue), KCOPYD_GFP_NOW);
-		if (!queue) {
-			queue = &queues->shared;
-			goto out;
-		}
+		if (!queue)
+			return &queues->shared;
 		queue_init(queue, kc);
 	}
 	queue->disk = disk;
 	hash_add(queues->hash, &queue->node, (unsigned long)disk);
 	queues->nr++;
-out:
-	queue->users++;
 	return queue;
-}
-
-/**
- * kcopyd_queue_put() - drop a user
- * @queue: from kcopyd_queue_get(); it is kept, the next copy of its disk finds it
- *
- * Context: Any, under the client's lock.
- */
-void kcopyd_queue_put(struct kcopyd_queue *queue)
-{
-	lockdep_assert_held(&queue->kc->lock);
-	queue->users--;
-}
-
-/**
- * kcopyd_queue_add() - make an operation ready for submission
- * @queue: the queue of its disk
- * @op: its list node
- * @small: it belongs to a small copy
- *
- * Context: Any, under the client's lock.
- */
-void kcopyd_queue_add(struct kcopyd_queue *queue, struct list_head *op,
-		      bool small)
-{
-	lockdep_assert_held(&queue->kc->lock);
-	kcopyd_fifo_add(&queue->ready, op, small);
-	if (!queue->active) {
-		queue->active = true;
-		queue_work(queue->kc->io_wq, &queue->work);
-	}
 }
