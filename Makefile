@@ -30,7 +30,7 @@ build := build/$(release)
 kernel-id = $(shell cd $(KDIR) && pwd && cat include/config/auto.conf		\
 	include/generated/utsrelease.h Module.symvers 2>/dev/null | cksum)
 
-sources = $(shell find Kbuild kcopyd* core compat include samples targets tests	\
+sources = $(shell find Kbuild kcopyd* core compat include samples targets tests bench	\
 	\( -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.mk' -o -name '*.sh'	\
 	-o -name Kbuild \) ! -name '*.mod.c' ! -path compat/features.h		\
 	! -path 'tests/qemu/*' 2>/dev/null)
@@ -63,7 +63,7 @@ builddir:
 clean:
 	rm -rf build
 
-.PHONY: demo check check-full lint mutate
+.PHONY: demo check check-full lint mutate bench
 demo:
 	@samples/copy/demo.sh
 check:
@@ -74,6 +74,8 @@ lint:
 	@tests/lint.sh
 mutate:
 	@tests/mutate.sh
+bench:
+	@bench/bench.sh $(if $(QUICK),--quick)
 
 .PHONY: help
 help:
@@ -86,4 +88,6 @@ help:
 	@echo 'make check          build and test everything'
 	@echo 'make check-full     ... with more seeds, more kernels, more time'
 	@echo 'make lint           check style, and the code with static analysers'
+	@echo 'make bench          measure kcopyd beside the kernel'"'"'s own dm-kcopyd'
+	@echo 'make bench QUICK=1  ... only what has something to reach, without pictures'
 	@echo 'make mutate         show that the tests catch deliberate bugs'

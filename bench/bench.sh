@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make bench: measures kcopyd beside the kernel's own dm-kcopyd, and beside what
+# dm-io and bare bios would take, in virtual machines whose clock counts
+# instructions: the figures are the same on any machine. Prints a table, and at
+# the end how many of the rows reach what they must.
+#
+#	bench.sh [--quick] [--boots N] [--save]
+#
+# --quick	only the rows that have something to reach, no pictures
+# --boots	how often all of it is repeated, to show the spread (default 3)
+# --save	keep table, data and pictures in bench/results/
+#
+# KCOPYD_BENCH_KERNEL	the kernel, of those that boot.sh knows (default 6.1)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+quick='' save='' boots=3
+while (($#)); do
+	case $1 in
+	--quick)	quick=--quick; shift ;;
+	--save)		save=y; shift ;;
+	--boots)	boots=${2:?--boots needs a number}; shift 2 ;;
+	*)		echo "bench.sh: no such option: $1" >&2; exit 2 ;;
+	esac
+done
+[[ $boots =~ ^[1-9]$ ]] || { echo 'bench.sh: --boots takes a number from 1 to 9' >&2; exit 2; }
+
+work=$(mktemp -d)
+children=()
+cleanup()
+{
+	trap '' INT TERM HUP
+	((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null || true
+	wait
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+tests/qemu/deps.sh build boot bench
+kernel=${KCOPYD_BENCH_KERNEL:-6.1}
+kdir=$(tests/qemu/kernel.sh headers "$kernel")
+make -s -j"$(nproc)" modules KDIR="$kdir" >"$work/build" 2>&1 </dev/null || {
+	cat "$work/build" >&2
+	echo 'bench.sh: the build failed (see above)' >&2
+	exit 1
+}
+modules=$(make -s builddir KDIR="$kdir")
+gcc -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden -o "$work/insns.so" bench/insns.c
+
+# boot NAME OPTION... : what comes back is in $work/NAME
+boot()
+{
+	local name=$1
+	shift
+	tests/qemu/boot.sh --kernel "$kernel" --mem 2048 --timeout 3600 --out "$work/$name" \
+		--kmod null_blk --kmod brd --kmod dm-mod --add "$work/$name.runs:/bench/runs" \
+		--module "$modules/kcopyd.ko" --module "$modules/kcopyd_bench.ko" \
+		"$@" bench/guest.sh </dev/null >"$work/$name.log" 2>&1 || {
+		sed "s/^/$name: /" "$work/$name.log" >&2
+		echo "$name: the guest failed" >&2
+		return 1
+	}
+	sed "s/^/$name: /" "$work/$name.log" >&2
+}
+
+# As many at a time as there are CPUs: none of them sees the others.
+begin=$SECONDS
+jobs_max=$(nproc)
+for ((i = 1; i <= boots; i++)); do
+	bench/report.py runs $quick >"$work/boot$i.runs"
+done
+bench/report.py runs --cpus >"$work/cpus.runs"
+names=()
+for ((i = 1; i <= boots; i++)); do
+	names+=("boot$i")
+done
+for name in "${names[@]}" cpus; do
+	while (($(jobs -rp | wc -l) >= jobs_max)); do
+		wait -n || exit 1
+	done
+	if [[ $name == cpus ]]; then
+		# Instructions of both CPUs together: there, time would be noise.
+		boot cpus --cpus 2 --qemu -plugin --qemu "$work/insns.so,out=$work/insns" &
+	else
+		boot "$name" --icount &
+	fi
+	children+=($!)
+done
+for child in "${children[@]}"; do
+	wait "$child" || { wait; exit 1; }
+done
+children=()
+
+mkdir "$work/results"
+code=0
+bench/report.py report $quick "$work/results" "$(git describe --always --dirty 2>/dev/null || echo unknown)" \
+	"$work/cpus" "$work/insns" "${names[@]/#/$work/}" || code=$?
+if [[ -z $quick ]]; then
+	gnuplot "$work/results/pictures.gp"
+fi
+echo "measured in $((SECONDS - begin)) s" >&2
+if [[ -n $save ]]; then
+	mkdir -p bench/results
+	rm -f "$work"/results/pictures.gp "$work"/results/*.dat
+	cp "$work"/results/* bench/results/
+	echo "saved in bench/results/" >&2
+fi
+tail -n 1 "$work/results/table.txt"
+exit $code
