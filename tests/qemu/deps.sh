@@ -12,7 +12,7 @@ group()
 			cpio kmod dwarves zstd rsync xz-utils perl ;;
 	boot)	echo qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils ;;
 	bench)	echo gnuplot-nox python3 ;;
-	tools)	echo dmsetup e2fsprogs fdisk ;;
+	tools)	echo dmsetup e2fsprogs fdisk patch ;;
 	unit)	echo g++ libgtest-dev ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
 			linux-source-6.1 ;;
