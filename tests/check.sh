@@ -23,7 +23,7 @@ work=$(mktemp -d)
 child=
 finish() {
 	if [ -n "$child" ]; then
-		kill "$child" 2>/dev/null || true
+		kill -- "-$child" 2>/dev/null || true
 		wait "$child" 2>/dev/null || true
 	fi
 	rm -rf "$work"
@@ -41,8 +41,11 @@ stage() {
 	shift
 	echo
 	echo "== $name"
+	# In a process group of its own, so that all of it can be ended.
+	set -m
 	"$@" </dev/null > >(tee "$work/out") 2>&1 &
 	child=$!
+	set +m
 	wait "$child" || rc=$?
 	child=
 	# tee may be a moment behind.

@@ -20,7 +20,7 @@ cleanup()
 {
 	trap '' INT TERM HUP
 	if [[ -n $child ]]; then
-		kill "$child" 2>/dev/null || true
+		kill -- "-$child" 2>/dev/null || true
 		wait "$child" 2>/dev/null || true
 	fi
 	rm -rf "$work"
@@ -58,8 +58,11 @@ for mutant; do
 	fi
 	patch -d "$tree" -p1 --quiet --no-backup-if-mismatch <"$patch"
 	code=0
+	# In a process group of its own, so that all of it can be ended.
+	set -m
 	"$tree/tests/${tests[0]}/run.sh" "${tests[@]:1}" </dev/null >"$work/log" 2>&1 &
 	child=$!
+	set +m
 	wait "$child" || code=$?
 	child=
 	patch -d "$tree" -p1 --quiet --no-backup-if-mismatch -R <"$patch"

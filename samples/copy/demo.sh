@@ -25,7 +25,7 @@ cleanup()
 {
 	trap '' INT TERM HUP
 	if [[ -n $child ]]; then
-		kill "$child" 2>/dev/null || true
+		kill -- "-$child" 2>/dev/null || true
 		wait "$child" 2>/dev/null || true
 	fi
 	[[ -z $work ]] || rm -rf "$work"
@@ -35,12 +35,15 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
-# run COMMAND... : in the background, as a trap does not wait for that
+# run COMMAND... : in the background, as a trap does not wait for that, and in a
+# process group of its own, so that all of it can be ended
 run()
 {
 	local code=0
+	set -m
 	"$@" </dev/null &
 	child=$!
+	set +m
 	wait "$child" || code=$?
 	child=
 	return "$code"

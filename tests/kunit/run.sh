@@ -17,7 +17,7 @@ work=$(mktemp -d)
 child=
 finish() {
 	if [ -n "$child" ]; then
-		kill "$child" 2>/dev/null || true
+		kill -- "-$child" 2>/dev/null || true
 		wait "$child" 2>/dev/null || true
 	fi
 	rm -rf "$work"
@@ -26,10 +26,13 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# As a job, so that a signal is not kept waiting.
+# As a job, so that a signal is not kept waiting, and in a process group of its
+# own, so that all of it can be ended.
 run() {
-	"$@" &
+	set -m
+	"$@" </dev/null &
 	child=$!
+	set +m
 	wait "$child" && rc=0 || rc=$?
 	child=
 	return "$rc"

@@ -9,6 +9,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "$here/deps.sh" build boot
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# boot.sh ends well on a signal, which would not end this script.
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 export TMPDIR=$work/tmp
 mkdir "$TMPDIR"
 passed=0 failed=0

@@ -19,7 +19,7 @@ cleanup()
 {
 	trap '' INT TERM HUP
 	if [[ -n $child ]]; then
-		kill "$child" 2>/dev/null || true
+		kill -- "-$child" 2>/dev/null || true
 		wait "$child" 2>/dev/null || true
 	fi
 	rm -rf "$work"
@@ -31,12 +31,15 @@ trap 'exit 129' HUP
 
 passed=0 failed=0 skipped=0
 
-# run COMMAND... : in the background, as a trap does not wait for that
+# run COMMAND... : in the background, as a trap does not wait for that, and in a
+# process group of its own, so that all of it can be ended
 run()
 {
 	local code=0
+	set -m
 	"$@" </dev/null &
 	child=$!
+	set +m
 	wait "$child" || code=$?
 	child=
 	return "$code"
@@ -67,9 +70,11 @@ guest()
 	local name=$1 code=0 lines
 	shift
 	: >"$work/$name"
+	set -m
 	tests/qemu/boot.sh --log "$work/console" "$@" </dev/null \
 		> >(tee "$work/$name") 2>&1 &
 	child=$!
+	set +m
 	wait "$child" || code=$?
 	child=
 	# tee may be a moment behind.
