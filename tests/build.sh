@@ -5,6 +5,8 @@
 # and the public header and the README's example compile as they stand.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# The flags of an outer make, like -j, are not for the builds here.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 tests/qemu/deps.sh build
 

@@ -5,6 +5,8 @@
 # what is wrong and ends in "N passed, N failed", a check each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# The flags of an outer make, like -j, are not for the builds here.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 tests/qemu/deps.sh build lint
 

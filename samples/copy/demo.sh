@@ -11,6 +11,8 @@
 set -Eeuo pipefail
 trap 'echo "demo: \"$BASH_COMMAND\" failed" >&2' ERR
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# The flags of an outer make, like -j, are not for the builds here.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 image=${KCOPYD_DEMO_DISK:-}
 fs_mib=288		# the file system

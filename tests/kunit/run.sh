@@ -10,6 +10,8 @@
 # KCOPYD_KUNIT_LOG names a file that keeps the kernel's console.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# The flags of an outer make, like -j, are not for the builds here.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 tests/qemu/deps.sh build boot lint
 

@@ -6,6 +6,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# The flags of an outer make, like -j, are not for the builds here.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 "$here/deps.sh" build boot
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -12,6 +12,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
+# The flags of an outer make, like -j, are not for the builds here.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 work=$(mktemp -d)
 child=
