@@ -121,7 +121,7 @@ closure()
 			todo=("${todo[@]:1}")
 			[[ $seen == *" $package "* ]] && continue
 			seen+="$package "
-			version=$(field "$package" Version)
+			version=$(field "$package" Version) || true
 			[[ -n $version ]] ||
 				die "no package '$package' in ${apt_suites[*]}"
 			echo "$package=$version"

@@ -14,6 +14,8 @@
 #
 # KERNEL is one of the table below; headers and image take debug-KERNEL too.
 set -euo pipefail
+# Or what runs in $() would go on after an error.
+shopt -s inherit_errexit
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/qemu/lib.sh
@@ -210,7 +212,7 @@ debug()
 	refresh_lists 1440
 	version=$(closure "linux-source-$kernel")
 	version=${version#*=}
-	key=$({ echo "$recipe"; gcc --version | head -n 1; cat "$here/debug.config"; } |
+	key=$({ echo "$recipe"; gcc --version | sed -n 1p; cat "$here/debug.config"; } |
 		sha256sum | cut -c 1-12)
 	cached "debug-$kernel" "${version}_$key" build_debug "$kernel" "$version"
 	print_image
