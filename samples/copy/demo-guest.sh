@@ -9,7 +9,7 @@ bad=$1 sectors=$2 bad_file=$3 old=$4 tty=$5
 status=/sys/module/kcopyd_copy/parameters/status
 
 say() { echo "$*"; }
-die() { echo "demo: $*"; exit 1; }
+die() { echo "demo: $*" >&2; exit 1; }
 
 # Hundredths of a second
 now() {
@@ -83,11 +83,17 @@ is_ext() {
 # fsck DISK
 fsck() { e2fsck -fn "$1" >/tmp/fsck 2>&1; }
 
-# check_files DISK : the files against the manifest; prints those that differ
+# check_files DISK : the files against the manifest; sets differ to those that do
 check_files() {
+	local code=0
+	differ=
 	mount -t ext4 -o ro,noload "$1" /mnt || die "$1: cannot be mounted"
-	(cd /mnt && sha256sum -c --quiet /demo/manifest) 2>/dev/null
+	[ "$files" -eq 0 ] ||
+		differ=$(cd /mnt && sha256sum -c --quiet /demo/manifest 2>/tmp/sha256sum) ||
+		code=$?
 	umount /mnt
+	[ "$code" -eq 0 ] || [ -n "$differ" ] ||
+		die "sha256sum failed: $(tail -n 1 /tmp/sha256sum)"
 }
 
 # check DISK : is it a copy of the source in every respect?
@@ -108,7 +114,7 @@ check() {
 		else
 			line="$line; e2fsck: as on the source (exit code $code)"
 		fi
-		differ=$(check_files "$1")
+		check_files "$1"
 		[ -z "$differ" ] || die "$1: these files differ: $differ"
 		line="$line; mounted"
 		[ "$files" -eq 0 ] || line="$line, all $files files have the right checksum"
@@ -195,7 +201,7 @@ say "  there it has what it had before, \"$(dd if=/tmp/kept bs=1 skip=$((block *
 say "  all other $((sectors - 8)) sectors are the source's"
 if [ "$files" -gt 0 ]; then
 	fsck "$go_on" || die "e2fsck finds errors on $go_on"
-	differ=$(check_files "$go_on")
+	check_files "$go_on"
 	[ "$differ" = "$bad_file: FAILED" ] ||
 		die "other files than $bad_file differ: $differ"
 	say "  e2fsck: clean; $((files - 1)) of $files files are intact, only ${bad_file#.} is damaged"
