@@ -13,6 +13,8 @@ trap 'echo "demo: \"$BASH_COMMAND\" failed" >&2' ERR
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # The flags of an outer make, like -j, are not for the builds here.
 unset MAKEFLAGS MFLAGS MAKELEVEL
+# Not every one of these directories is in everybody's PATH.
+PATH=$PATH:/usr/sbin:/sbin
 
 image=${KCOPYD_DEMO_DISK:-}
 fs_mib=288		# the file system
@@ -104,8 +106,6 @@ make_source()
 
 	run make_files || die 'no files for the file system'
 	image=$work/source
-	# Not every one of these directories is in everybody's PATH.
-	PATH=$PATH:/usr/sbin:/sbin
 	truncate -s "${fs_mib}M" "$image"
 	mke2fs -q -F -t ext4 -b 4096 -L kcopyd-demo -d "$work/files" "$image"
 	# A sector in the middle of the largest file
@@ -210,7 +210,6 @@ say "  ready ($((prepared - built)) s); booting the virtual machine"
 
 tty=
 [[ ! -t 1 ]] || tty=y
-PATH=$PATH:/usr/sbin:/sbin
 code=0
 run tests/qemu/boot.sh --kernel 6.1 --timeout 3600 "${qemu[@]}" \
 	--kmod virtio_pci --kmod virtio_blk --kmod nvme --kmod virtio_scsi \
