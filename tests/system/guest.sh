@@ -14,9 +14,10 @@ configfs=/sys/kernel/config/nullb
 # ---------------------------------------------------------------------------
 # Cases
 
-# fail REASON... : ends the case
+# fail REASON... : ends the case, or the run if there is none
 fail() {
 	echo "$*" >/tmp/reason
+	[ -n "$in_case" ] || echo "FAILED  $scenario: $*"
 	exit 1
 }
 
@@ -39,7 +40,7 @@ case_() {
 	shift
 	echo "kcopyd-test: $name" >/dev/kmsg
 	: >/tmp/reason
-	("$@") >/tmp/output 2>&1 || code=$?
+	(in_case=y; "$@") >/tmp/output 2>&1 || code=$?
 	# What hangs cannot be unloaded, and would hang the rest too.
 	[ $code -ne 3 ] || {
 		echo "FAILED  $name: $(cat /tmp/reason)"
@@ -194,6 +195,7 @@ sdebug() {
 
 # ---------------------------------------------------------------------------
 
+in_case=
 modprobe kcopyd || { echo 'FAILED  kcopyd.ko cannot be loaded'; exit 1; }
 modprobe null_blk nr_devices=0
 
