@@ -51,7 +51,7 @@ dir=$(make -s builddir KDIR="$kdir")
 cp "$dir"/kcopyd.ko "$dir"/kcopyd_kunit.ko "$work"
 
 # The suites there are, and the parser of KTAP that the kernel's own tool uses.
-sed -n 's/^\t\.name = "\(kcopyd_[a-z]*\)",$/\1/p' tests/kunit/*.c | sort >"$work/suites"
+sed -n 's/^\t\.name = "\(kcopyd_[a-z0-9_]*\)",$/\1/p' tests/kunit/*.c | sort >"$work/suites"
 archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
 tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testing/kunit
 
