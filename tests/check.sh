@@ -68,6 +68,10 @@ stage() {
 	echo "== $name: $((SECONDS - start)) s"
 }
 
+# Here and not only in the stages: they run in the background, where sudo cannot
+# ask for a password.
+tests/qemu/deps.sh build boot tools lint
+
 stages=(build runner kunit system)
 [ $# -eq 0 ] || stages=("$@")
 for name in "${stages[@]}"; do

@@ -12,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tests/qemu/deps.sh build boot tools
+tests/qemu/deps.sh build boot tools lint
 
 work=$(mktemp -d)
 child=

@@ -167,7 +167,8 @@ else
 fi
 
 say '== What the demo needs'
-run tests/qemu/deps.sh build boot
+# In the foreground, where sudo may ask for a password.
+tests/qemu/deps.sh build boot
 facts=$(tests/qemu/kernel.sh image 6.1)
 kdir=$(tests/qemu/kernel.sh headers 6.1)
 say "Debian's kernel $(sed -n 's/^VERSION=//p' <<<"$facts"), kcopyd and a client of it, samples/copy/copy.c, built for it:"

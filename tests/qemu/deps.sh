@@ -55,8 +55,10 @@ mapfile -t absent < <(missing "${packages[@]}" | sort -u)
 
 root=()
 if ((UID != 0)); then
-	# A password may be asked for only where somebody can type it.
-	if command -v sudo >/dev/null && { [[ -t 0 ]] || sudo -n true 2>/dev/null; }; then
+	# A password may be asked for only where somebody can type it; sudo reads
+	# the terminal, whatever stdin is.
+	if command -v sudo >/dev/null &&
+	   { { : </dev/tty; } 2>/dev/null || sudo -n true 2>/dev/null; }; then
 		root=(sudo)
 	else
 		say "run as root: apt-get install --no-install-recommends ${absent[*]}"

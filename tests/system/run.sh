@@ -120,7 +120,7 @@ for name; do
 	fi
 done
 
-run tests/qemu/deps.sh build boot tools
+tests/qemu/deps.sh build boot tools
 PATH=$PATH:/usr/sbin:/sbin
 gcc -O2 -Wall -Wextra -static -o "$work/sectors" tests/system/sectors.c
 
