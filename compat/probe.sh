@@ -20,6 +20,8 @@ shift 2
 
 log=$(mktemp) || exit 1
 trap 'rm -f "$log" "$log.o" "$out.tmp"' EXIT
+# Not every sh runs that when a signal ends it.
+trap 'exit 1' INT TERM HUP
 
 first_error() {
 	grep -m1 -E '(error|fatal):? ' "$log" || head -n1 "$log"
