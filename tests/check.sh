@@ -72,15 +72,16 @@ stage() {
 # ask for a password.
 tests/qemu/deps.sh build boot tools lint
 
-stages=(build runner kunit system)
-[ $# -eq 0 ] || stages=("$@")
-for name in "${stages[@]}"; do
+stages=(build runner demo kunit system)
+[ $# -gt 0 ] || set -- "${stages[@]}"
+for name; do
 	case $name in
 	build)	stage build tests/build.sh ;;
 	runner)	stage runner tests/qemu/selftest.sh ;;
+	demo)	stage demo tests/demo.sh ;;
 	kunit)	stage kunit tests/kunit/run.sh ;;
 	system)	stage system tests/system/run.sh ;;
-	*)	echo "check.sh: no stage '$name'; there are: build runner kunit system" >&2
+	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]}" >&2
 		exit 2 ;;
 	esac
 done

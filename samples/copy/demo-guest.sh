@@ -167,7 +167,10 @@ say "== The same source with a sector that cannot be read: $bad_source, sector $
 say
 say "   As it is normally: the copy stops."
 dmesg -c >/dev/null
-copy "src=$bad_source" "dst=$stop" "count=$sectors"
+# Four slices are in flight: of a small disk they must not be all there is.
+chunk_kb=$((sectors / 32))
+[ "$chunk_kb" -le 4096 ] || chunk_kb=4096
+copy "src=$bad_source" "dst=$stop" "count=$sectors" "chunk_kb=$chunk_kb"
 say "  the kernel's log (a request that failed is named by its first sector):"
 dmesg | grep -E 'I/O error|kcopyd' | sed 's/^\[[^]]*\] */    /' | head -n 4
 [ "$state" = failed ] && [ "$read_err" -eq -5 ] || die "a read error was expected: $state, read error $read_err"

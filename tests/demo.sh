@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Tests make demo: as it is, with images of one's own, and interrupted.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tests/qemu/deps.sh build boot lint
+
+work=$(mktemp -d)
+child=
+finish() {
+	if [ -n "$child" ]; then
+		kill "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+passed=0 failed=0
+
+# All of the demo's processes and files can be told by this directory.
+mkdir "$work/tmp"
+demo() {
+	TMPDIR=$work/tmp samples/copy/demo.sh </dev/null >"$work/log" 2>&1 &
+	child=$!
+}
+
+# ended CODE : waits for the demo, which leaves nothing behind
+ended() {
+	local code=0
+	wait "$child" || code=$?
+	child=
+	[ "$code" -eq "$1" ] || { echo "exit code $code, not $1"; return 1; }
+	! grep -lz "^TMPDIR=$work/tmp" /proc/[0-9]*/environ 2>/dev/null || return 1
+	[ -z "$(ls -A "$work/tmp")" ] || { ls -A "$work/tmp"; return 1; }
+}
+
+# has NUMBER TEXT : so many lines of what the demo said have the text
+has() {
+	[ "$(grep -cF "$2" "$work/log")" -eq "$1" ] || { echo "not $1 times: $2"; return 1; }
+}
+
+# copied [TEXT] : three copies are right, and so is what is left out of another
+copied() {
+	demo
+	ended 0 && has 3 "every sector is the source's${1-}" && has 1 'were not written'
+}
+
+interrupted() {
+	demo
+	until grep -q '^== One copy' "$work/log"; do
+		kill -0 "$child" || return 1
+		sleep 0.1
+	done
+	kill "$child"
+	ended 143
+}
+
+# result NAME COMMAND...
+result() {
+	local name=$1
+	shift
+	if "$@" >"$work/why" 2>&1; then
+		echo "ok     $name"
+		passed=$((passed + 1))
+	else
+		echo "FAILED $name"
+		sed 's/^/       /' "$work/why"
+		tail -n 15 "$work/log" | sed 's/^/       | /'
+		failed=$((failed + 1))
+	fi
+}
+
+result 'the demo' copied '; e2fsck: clean; mounted, all'
+
+# Not of whole MiB, nor of whole pages
+head -c $((5 * 1048576 + 1536)) /dev/urandom >"$work/own, \"raw\".img"
+export KCOPYD_DEMO_DISK="$work/own, \"raw\".img"
+result 'a raw image' copied
+
+# A qcow2 image of 2 MiB, all of whose data is in its second cluster
+python3 - "$work/qcow2" <<-'END'
+	import os, struct, sys
+	K = 65536
+	header = struct.pack(">4sIQIIQIIQQII", b"QFI\xfb", 2, 0, 0, 16, 32 * K, 0, 1,
+	                     3 * K, K, 1, 0) + struct.pack(">Q", 0)
+	refcounts = struct.pack(">6H", *[1] * 6)
+	tables = [header, struct.pack(">Q", 2 * K), refcounts,
+	          struct.pack(">Q", 4 * K | 1 << 63), struct.pack(">QQ", 0, 5 * K | 1 << 63)]
+	with open(sys.argv[1], "wb") as file:
+	    for table in tables:
+	        file.write(table.ljust(K, b"\0"))
+	    file.write(os.urandom(K))
+END
+KCOPYD_DEMO_DISK=$work/qcow2 result 'a qcow2 image' copied
+
+result 'an interrupted demo leaves nothing' interrupted
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
