@@ -4,15 +4,16 @@
 #
 # Devices that change or go away while they are copied, and a client that goes.
 
-# slow NAME [ATTRIBUTE=VALUE...] : each request takes 20 ms
-slow() { null_blk "$@" irqmode=2 completion_nsec=20000000; }
+# slow NAME [MS] : each request takes so long, 200 ms unless told: many times what
+# is done meanwhile, or the copy would end before
+slow() { null_blk "$1" irqmode=2 completion_nsec=$((${2:-200} * 1000000)); }
 
 # wait_started : until a part of the copy is done
 wait_started() {
 	local i=0
 	while eval "$(cat "$status")"; [ "$state" = copying ] && [ "$done" -eq 0 ]; do
 		i=$((i + 1))
-		[ $i -lt 300 ] || fail 'nothing is copied'
+		[ $i -lt 3000 ] || fail 'nothing is copied'
 		sleep 0.02
 	done
 	[ "$state" = copying ] || fail "the copy has ended too soon: $state"
@@ -29,7 +30,7 @@ unload() {
 }
 
 unload_one_big() {
-	slow nt
+	slow nt 20
 	start src=/dev/na dst=/dev/nt chunk_kb=1048576 pages=64
 	rmmod kcopyd-copy || fail 'rmmod'
 	# One copy was accepted, and that is done to its end.
@@ -65,7 +66,7 @@ removed_between() {
 }
 
 scsi_deleted() {
-	sdebug ndelay=20000000
+	sdebug ndelay=200000000
 	start src=/dev/na "dst=$sd" chunk_kb=1048576
 	sleep 0.2
 	echo 1 >"/sys/block/${sd#/dev/}/device/delete"
