@@ -70,14 +70,16 @@ start() {
 		fail "not accepted: $(dmesg | grep kcopyd | tail -n 2)"
 }
 
+# seconds : since the start of the kernel
+seconds() { cut -d. -f1 /proc/uptime; }
+
 # until_done : waits, and sets state, done, total, read_err, write_err and error
 until_done() {
-	local i=0
+	local end=$(($(seconds) + 300))
 	while :; do
 		eval "$(cat $status)"
 		[ "$state" = copying ] || break
-		i=$((i + 1))
-		[ $i -lt 600 ] || hangs "$done of $total sectors are copied"
+		[ "$(seconds)" -lt $end ] || hangs "$done of $total sectors are copied"
 		sleep 0.1
 	done
 	rmmod kcopyd-copy || fail 'the sample cannot be unloaded'
@@ -203,11 +205,11 @@ modprobe null_blk nr_devices=0
 [ ! -f /torture ] || . /torture
 
 for scenario; do
-	begin=$(cut -d. -f1 /proc/uptime)
+	begin=$(seconds)
 	# shellcheck disable=SC1090
 	. "/system/$scenario.sh"
 	no_null_blks
-	echo "        ($scenario: $(($(cut -d. -f1 /proc/uptime) - begin)) s)"
+	echo "        ($scenario: $(($(seconds) - begin)) s)"
 done
 rmmod kcopyd || echo 'FAILED  kcopyd.ko cannot be unloaded'
 echo 'all scenarios ran'

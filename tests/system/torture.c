@@ -39,7 +39,7 @@
 #define MAX_IN_FLIGHT	12
 
 /* A copy that takes longer, in an idle or busy machine, never ends. */
-#define PATIENCE	(60 * HZ)
+#define PATIENCE	(300 * HZ)
 
 /* Sectors that are read back at a time. */
 #define BUFFER_SECTORS	256U

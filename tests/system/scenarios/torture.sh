@@ -18,7 +18,7 @@ torture() {
 		eval "$(cat $torture_status)"
 		[ "$state" = running ] || break
 		waited=$((waited + 1))
-		[ $waited -lt $((seconds + 150)) ] ||
+		[ $waited -lt $((seconds + 400)) ] ||
 			hangs "seed $seed; the log says: $(dmesg | grep kcopyd_torture | tail -n 3)"
 		sleep 1
 	done
