@@ -8,7 +8,7 @@
 #	check.sh [--full] [STAGE...]
 #
 # --full runs the same tests for longer: KCOPYD_TORTURE_SECONDS is 1800 unless
-# it is set.
+# it is set, and KCOPYD_TORTURE_SEED is drawn unless it is set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,10 @@ if [ "${1-}" = --full ]; then
 	full=y
 	shift
 fi
-[ -z "$full" ] || export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
+if [ -n "$full" ]; then
+	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
+	export KCOPYD_TORTURE_SEED="${KCOPYD_TORTURE_SEED:-$((RANDOM << 15 | RANDOM))}"
+fi
 
 work=$(mktemp -d)
 child=
