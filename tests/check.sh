@@ -40,19 +40,21 @@ bad=()
 
 # stage NAME COMMAND...
 stage() {
-	local name=$1 last rc=0 start=$SECONDS
+	local name=$1 last rc=0 start=$SECONDS out tee
 	shift
 	echo
 	echo "== $name"
+	exec {out}> >(tee "$work/out")
+	tee=$!
 	# In a process group of its own, so that all of it can be ended.
 	set -m
-	"$@" </dev/null > >(tee "$work/out") 2>&1 &
+	"$@" </dev/null >&"$out" 2>&1 {out}>&- &
 	child=$!
 	set +m
+	exec {out}>&-
 	wait "$child" || rc=$?
 	child=
-	# tee may be a moment behind.
-	sleep 0.2
+	wait "$tee" || true
 	last=$(grep -aE '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$work/out" | tail -n 1 || true)
 	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
 		passed=$((passed + BASH_REMATCH[1]))

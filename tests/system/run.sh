@@ -69,18 +69,13 @@ build()
 # guest NAME OPTION... : boots, counts what comes back
 guest()
 {
-	local name=$1 code=0 lines
+	local name=$1 code=0 lines out tee
 	shift
-	: >"$work/$name"
-	set -m
-	tests/qemu/boot.sh --log "$work/console" "$@" </dev/null \
-		> >(tee "$work/$name") 2>&1 &
-	child=$!
-	set +m
-	wait "$child" || code=$?
-	child=
-	# tee may be a moment behind.
-	sleep 0.5
+	exec {out}> >(tee "$work/$name")
+	tee=$!
+	run tests/qemu/boot.sh --log "$work/console" "$@" >&"$out" 2>&1 {out}>&- || code=$?
+	exec {out}>&-
+	wait "$tee" || true
 	lines=$(grep -ac '^ok  ' "$work/$name" || true)
 	passed=$((passed + lines))
 	lines=$(grep -ac '^skipped ' "$work/$name" || true)
