@@ -86,7 +86,7 @@ help:
 	@echo 'make clean          remove build/'
 	@echo 'make demo           copy a file system to three disks in a virtual machine'
 	@echo 'make check          build and test everything'
-	@echo 'make check-full     ... with more seeds, more kernels, more time'
+	@echo 'make check-full     ... the same for longer'
 	@echo 'make lint           check style, and the code with static analysers'
 	@echo 'make bench          measure kcopyd beside the kernel'"'"'s own dm-kcopyd'
 	@echo 'make bench QUICK=1  ... only what has something to reach, without pictures'
