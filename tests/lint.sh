@@ -36,7 +36,8 @@ silent() {
 mapfile -t c_files < <(git ls-files '*.c' '*.h')
 mapfile -t kernel_files < <(printf '%s\n' "${c_files[@]}" | grep -v -e '^tests/system/sectors.c$' -e '^kcopyd\.h$' -e '^tests/qemu/')
 mapfile -t cpp_files < <(git ls-files '*.cpp' '*.hpp')
-mapfile -t shell_files < <(git grep -lIE '^#!(/usr/bin/env |/bin/)(ba)?sh')
+mapfile -t shell_files < <({ git ls-files '*.sh'
+	git grep -lIE '^#!(/usr/bin/env |/bin/)(ba)?sh'; } | sort -u)
 
 # checkpatch and kernel-doc come from the kernel's source package.
 scripts=$(tests/qemu/kernel.sh source 6.1)/scripts
