@@ -117,7 +117,7 @@ start()
 		-nodefaults -no-user-config -display none -no-reboot \
 		"${machine[@]}" -smp "$cpus" -m "$mem" \
 		-kernel "$VMLINUZ" -initrd "$2" \
-		-append "console=ttyS0 rdinit=/init nokaslr panic=-1 oops=panic reboot=t loglevel=7 printk.devkmsg=on sysrq_always_enabled watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60$append" \
+		-append "console=ttyS0 rdinit=/init nokaslr panic=-1 oops=panic reboot=t loglevel=7 printk.devkmsg=on sysrq_always_enabled watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60 workqueue.watchdog_thresh=60$append" \
 		-chardev "file,id=console,path=/dev/fd/$3,append=on,logfile=$work/console" -serial chardev:console \
 		-chardev "file,id=script,path=/dev/fd/$4,append=on,logfile=$work/script" -serial chardev:script \
 		-chardev "file,id=out,path=$work/out" -serial chardev:out \
@@ -178,10 +178,28 @@ choose_accel()
 
 monitor() { printf '%s\n' "$1" >"$work/monitor.in"; }
 
+# sysrq KEY : until the guest has answered and is silent again; fails if it does not
+sysrq()
+{
+	local before size last i
+
+	before=$(stat -c %s "$work/console")
+	size=$before
+	monitor "sendkey alt-sysrq-$1"
+	# Emulated on a busy machine it takes its time.
+	for ((i = 0; i < 15; i++)); do
+		last=$size
+		sleep 2
+		size=$(stat -c %s "$work/console")
+		((size == before || size > last)) || return 0
+	done
+	((size > before))
+}
+
 # where_it_was : what a guest that does not end is doing
 where_it_was()
 {
-	local before rip size
+	local before rip
 
 	echo "---- last lines of the script's output"
 	tail -n 5 "$work/script"
@@ -195,19 +213,15 @@ where_it_was()
 	done < <(grep -ao 'RIP=[0-9a-f]*' "$work/registers" | cut -d= -f2)
 	# The kernel's own view, if it still answers: the CPUs, then blocked tasks.
 	before=$(stat -c %s "$work/console")
-	monitor 'sendkey alt-sysrq-l'
-	sleep 2
-	monitor 'sendkey alt-sysrq-w'
-	sleep 3
-	size=$(stat -c %s "$work/console")
-	if ((size > before)); then
+	if sysrq l; then
+		sysrq w || true
 		echo '---- backtraces'
 		tail -c "+$((before + 1))" "$work/console" | head -n 150
 	else
 		echo '---- the kernel does not answer to sysrq'
 	fi
 	# Every task is too much to print, but worth having in a log.
-	[[ -z $log ]] || { monitor 'sendkey alt-sysrq-t'; sleep 5; }
+	[[ -z $log ]] || sysrq t || true
 }
 
 resolve()

@@ -123,7 +123,7 @@ stock()
 		<<<'echo c >/proc/sysrq-trigger; sleep 100; exit 0'
 	check 'a panic that was declared is one all the same' 123 'guest died' \
 		--allow 'panic|Oops|BUG|crash' <<<'echo c >/proc/sysrq-trigger; sleep 100'
-	check 'a time-out tells where the guest was' 124 'RIP [0-9a-f]+' --timeout 25 \
+	check 'a time-out tells where the guest was' 124 'RIP [0-9a-f]+' --timeout 90 \
 		<<<'echo going to sleep; sleep 1000'
 	[[ $(<"$work/err") == *'going to sleep'*'Show backtrace of all active CPUs'* ]]
 	verdict $? '... with its last output line and backtraces'
