@@ -128,8 +128,8 @@ done
 mkdir -p /mnt
 modprobe kcopyd || die 'kcopyd.ko cannot be loaded'
 # Disks are found in the background.
-for i in 1 2 3 4 5 6 7 8 9 10; do
-	[ ! -b /dev/sda ] || [ ! -b /dev/nvme0n1 ] || break
+for i in $(seq 60); do
+	[ ! -b /dev/sda ] || [ ! -b /dev/nvme0n1 ] || [ ! -b /dev/vde ] || break
 	sleep 0.5
 done
 
