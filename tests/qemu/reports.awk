@@ -21,6 +21,7 @@ function is_report(line)
 	       line ~ /lock.*still held|held when returning|DEBUG_LOCKS_WARN_ON/ ||
 	       line ~ /scheduling while atomic|sleeping function called/ ||
 	       line ~ /^UBSAN: |KASAN: |KFENCE: |KCSAN: |kmemleak: [0-9]+ new suspected|ODEBUG: / ||
+	       line ~ /Kernel memory leak detector disabled/ ||
 	       line ~ /blocked for more than [0-9]+ seconds|workqueue lockup|(soft|hard|HARD) (lockup|LOCKUP)/ ||
 	       line ~ /refcount_t: |list_(add|del) corruption|Bad page (state|map)|bad page state/ ||
 	       line ~ /page allocation failure|invoked oom-killer|Out of memory: / ||

@@ -184,6 +184,8 @@ debug()
 	EOT
 	check 'debug kernel: a leak is found' 120 'kstrdup' "$@" \
 		<<<'modprobe provoke mistake=leak'
+	check 'debug kernel: kmemleak that gave up is told' 120 'BUG: kmemleak is off' "$@" \
+		<<<'echo off >/sys/kernel/debug/kmemleak'
 }
 
 (($#)) || set -- stock debug
