@@ -21,16 +21,17 @@ fail() {
 	exit 1
 }
 
-# skip REASON... : ends the case, because the kernel cannot do it
+# skip REASON... : ends the case, because the kernel cannot do it. Not by 1 or 2,
+# which is how the shell ends after errors in a script.
 skip() {
 	echo "$*" >/tmp/reason
-	exit 2
+	exit 77
 }
 
 # hangs WHAT... : ends the case and the run
 hangs() {
 	echo "hangs: $*" >/tmp/reason
-	exit 3
+	exit 99
 }
 
 # case_ NAME FUNCTION [ARG...] : runs a test case in a shell of its own; whatever
@@ -42,7 +43,7 @@ case_() {
 	: >/tmp/reason
 	(in_case=y; "$@") >/tmp/output 2>&1 || code=$?
 	# What hangs cannot be unloaded, and would hang the rest too.
-	[ $code -ne 3 ] || {
+	[ $code -ne 99 ] || {
 		echo "FAILED  $name: $(cat /tmp/reason)"
 		dmesg | tail -n 5 | sed 's/^/        /'
 		exit 1
@@ -55,7 +56,7 @@ case_() {
 	done
 	case $code in
 	0)	echo "ok      $name" ;;
-	2)	echo "skipped $name: $(cat /tmp/reason)" ;;
+	77)	echo "skipped $name: $(cat /tmp/reason)" ;;
 	*)	echo "FAILED  $name: $(cat /tmp/reason)"
 		tail -n 5 /tmp/output | sed 's/^/        /' ;;
 	esac
