@@ -55,10 +55,8 @@ sed -n 's/^\t\.name = "\(kcopyd_[a-z0-9_]*\)",$/\1/p' tests/kunit/*.c | sort >"$
 archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
 tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testing/kunit
 
-options=()
-[ $# -eq 0 ] || options=(--no-leak-scan)
 boot=0
-run tests/qemu/boot.sh --kernel debug-6.1 --timeout 540 --log "$work/console" "${options[@]}" \
+run tests/qemu/boot.sh --kernel debug-6.1 --timeout 1500 --log "$work/console" \
 	--module "$work/kcopyd.ko" --module "$work/kcopyd_kunit.ko" \
 	tests/kunit/guest.sh "$@" >"$work/boot" 2>&1 || boot=$?
 touch "$work/console"

@@ -127,7 +127,7 @@ done
 
 if ((${#scenarios[@]})); then
 	build 6.1
-	guest scenarios --mem 2048 --timeout 900 "${common[@]}" \
+	guest scenarios --mem 2048 --timeout 1500 "${common[@]}" \
 		--add "$(command -v sfdisk)" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		tests/system/guest.sh "${scenarios[@]}"
