@@ -41,7 +41,8 @@ run() {
 }
 
 kdir=$(tests/qemu/kernel.sh headers debug-6.1)
-if ! run make -j"$(nproc)" modules KDIR="$kdir" >"$work/make" 2>&1; then
+# W=1 as in tests/build.sh, or all would be compiled again.
+if ! run make -j"$(nproc)" modules KDIR="$kdir" W=1 >"$work/make" 2>&1; then
 	cat "$work/make"
 	echo "FAILED  the modules do not build"
 	echo "0 passed, 1 failed"
