@@ -8,7 +8,7 @@
 #	mutate.sh [MUTANT...]
 #
 # The patch's line "Caught-by:" says which tests to run: "kunit" or "kunit
-# SUITE...", or "system SCENARIO...".
+# SUITE...", or "system SCENARIO...". They must pass without the mutant.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,21 @@ mkdir "$tree"
 git ls-files -z | xargs -0 cp --parents -t "$tree"
 dry=$work/dry
 
+# run_tests KIND [NAME...] : sets code, leaves what they print in the log
+run_tests()
+{
+	code=0
+	# In a process group of its own, so that all of it can be ended.
+	set -m
+	"$tree/tests/$1/run.sh" "${@:2}" </dev/null >"$work/log" 2>&1 &
+	child=$!
+	set +m
+	wait "$child" || code=$?
+	child=
+}
+
 (($#)) || set -- tests/mutants/*.patch
+declare -A sound	# by tests: the exit code without a mutant
 passed=0 failed=0
 for mutant; do
 	mutant=${mutant##*/}
@@ -56,21 +70,28 @@ for mutant; do
 		failed=$((failed + 1))
 		continue
 	fi
+	if [[ -z ${sound[${tests[*]}]-} ]]; then
+		run_tests "${tests[@]}"
+		sound[${tests[*]}]=$code
+		((code == 0)) || tail -n 20 "$work/log"
+	fi
+	if [[ ${sound[${tests[*]}]} != 0 ]]; then
+		echo "FAILED  $mutant: ${tests[*]} fails without it, too"
+		failed=$((failed + 1))
+		continue
+	fi
 	patch -d "$tree" -p1 --quiet --no-backup-if-mismatch <"$patch"
-	code=0
-	# In a process group of its own, so that all of it can be ended.
-	set -m
-	"$tree/tests/${tests[0]}/run.sh" "${tests[@]:1}" </dev/null >"$work/log" 2>&1 &
-	child=$!
-	set +m
-	wait "$child" || code=$?
-	child=
+	run_tests "${tests[@]}"
 	patch -d "$tree" -p1 --quiet --no-backup-if-mismatch -R <"$patch"
 
 	if grep -aqE 'do not build|the build failed' "$work/log"; then
 		# What does not compile is not caught by a test.
 		echo "FAILED  $mutant: does not build"
 		grep -aE 'error:' "$work/log" | head -n 3 | sed 's/^/        /'
+		failed=$((failed + 1))
+	elif grep -aqE 'boot.sh ended with 122|exit code 122 of boot.sh' "$work/log"; then
+		echo "FAILED  $mutant: no guest could be run"
+		tail -n 3 "$work/log" | sed 's/^/        /'
 		failed=$((failed + 1))
 	elif by=$(grep -aE '^FAILED ' "$work/log" | sed 's/^FAILED *//') && ((code)); then
 		echo "caught  $mutant: $(head -n 1 <<<"$by")"
