@@ -229,6 +229,36 @@ static void alloc_reserve_of_32_destinations(struct kunit *test)
 			KCOPYD_RESERVE_JOBS + KCOPYD_RESERVE_CALLBACK_JOBS);
 }
 
+/*
+ * Clients whose pools take all the memory there is: who asks for more is told so,
+ * the OOM killer stays out of it, and each of them does its copy.
+ */
+static void alloc_eight_clients(struct kunit *test)
+{
+	struct alloc a = alloc_new(test, TDISK_END_IRQ);
+	unsigned int i, num_pages, refused = 0;
+	struct copy *copies[8];
+
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		for (num_pages = totalram_pages() / 8; num_pages; num_pages /= 2) {
+			a.client = fixture_try_client(a.f, num_pages);
+			if (a.client)
+				break;
+			refused++;
+		}
+		KUNIT_ASSERT_NOT_NULL(test, a.client);
+		copies[i] = alloc_copy(&a, 500 * i, 450);
+	}
+	KUNIT_EXPECT_GT(test, refused, 0);
+	for (i = 0; i < ARRAY_SIZE(copies); i++)
+		copy_start(copies[i], 0);
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		copy_wait(copies[i]);
+		copy_expect(copies[i], 0, 0);
+		copy_expect_copied(copies[i], 0);
+	}
+}
+
 struct submitter {
 	struct copy *copy;
 	struct completion asleep;
@@ -422,6 +452,7 @@ static struct kunit_case alloc_cases[] = {
 	KUNIT_CASE(alloc_pool_init),
 	KUNIT_CASE(alloc_pool_init_leaves_nothing),
 	KUNIT_CASE(alloc_copy_each),
+	KUNIT_CASE(alloc_eight_clients),
 	KUNIT_CASE(alloc_reserve_of_32_destinations),
 	KUNIT_CASE(alloc_reserve_exhausted),
 	KUNIT_CASE(alloc_reserve_in_callback),

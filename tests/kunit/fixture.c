@@ -62,7 +62,8 @@ struct tdisk *fixture_huge_disk(struct fixture *fixture, u8 seed)
 	return fixture_disk(fixture, &options);
 }
 
-struct tclient *fixture_client(struct fixture *fixture, unsigned int num_pages)
+/* NULL if there is no memory for it. */
+struct tclient *fixture_try_client(struct fixture *fixture, unsigned int num_pages)
 {
 	struct kunit *test = fixture->test;
 	struct tclient *client = kzalloc(sizeof(*client), GFP_KERNEL);
@@ -73,9 +74,19 @@ struct tclient *fixture_client(struct fixture *fixture, unsigned int num_pages)
 	client->ended = true;
 	list_add_tail(&client->node, &fixture->clients);
 	r = kcopyd_client_create(num_pages, &client->kc);
+	if (r == -ENOMEM)
+		return NULL;
 	KUNIT_ASSERT_EQ(test, r, 0);
 	client->ended = false;
 	client->notify_work = &client->kc->notify_work;
+	return client;
+}
+
+struct tclient *fixture_client(struct fixture *fixture, unsigned int num_pages)
+{
+	struct tclient *client = fixture_try_client(fixture, num_pages);
+
+	KUNIT_ASSERT_NOT_NULL(fixture->test, client);
 	return client;
 }
 

@@ -107,6 +107,7 @@ struct tdisk *fixture_disk(struct fixture *fixture, const struct tdisk_options *
 struct tdisk *fixture_small_disk(struct fixture *fixture, u8 seed, sector_t sectors);
 struct tdisk *fixture_huge_disk(struct fixture *fixture, u8 seed);
 struct tclient *fixture_client(struct fixture *fixture, unsigned int num_pages);
+struct tclient *fixture_try_client(struct fixture *fixture, unsigned int num_pages);
 struct copy *fixture_copy(struct tclient *client, struct tdisk *source, sector_t sector,
 			  sector_t count);
 void fixture_settle(struct fixture *fixture);
