@@ -18,12 +18,12 @@ struct fair {
 	struct copy *huge, *small;
 };
 
-static struct fair fair_new(struct kunit *test)
+static struct fair fair_new_with(struct kunit *test, unsigned int num_pages)
 {
 	struct fixture *f = test->priv;
 	struct fair x = {
 		.f = f,
-		.client = fixture_client(f, PAGES),
+		.client = fixture_client(f, num_pages),
 		.a = fixture_huge_disk(f, 1),
 		.b = fixture_huge_disk(f, 2),
 		.c = fixture_small_disk(f, 3, DISK_SECTORS),
@@ -36,6 +36,11 @@ static struct fair fair_new(struct kunit *test)
 	x.small = fixture_copy(x.client, x.c, 80, 8);
 	copy_to(x.small, x.d, 160);
 	return x;
+}
+
+static struct fair fair_new(struct kunit *test)
+{
+	return fair_new_with(test, PAGES);
 }
 
 /* Bios that arrived after a moment and before a certain one, or up to now. */
@@ -101,9 +106,10 @@ static void fairness_small_behind_huge(struct kunit *test)
 }
 
 /* A gate that is shut at the huge copy's source, or destination, or both. */
-static void small_passes(struct kunit *test, bool source, bool dest, bool block)
+static void small_passes_with(struct kunit *test, unsigned int num_pages, bool source, bool dest,
+			      bool block)
 {
-	struct fair x = fair_new(test);
+	struct fair x = fair_new_with(test, num_pages);
 	struct tdisk *slow = source ? x.a : x.b;
 
 	if (block) {
@@ -124,6 +130,11 @@ static void small_passes(struct kunit *test, bool source, bool dest, bool block)
 	copy_expect_copied(x.small, 0);
 	KUNIT_EXPECT_FALSE(test, copy_is_done(x.huge));
 	KUNIT_EXPECT_EQ(test, x.b->wrong, 0);
+}
+
+static void small_passes(struct kunit *test, bool source, bool dest, bool block)
+{
+	small_passes_with(test, PAGES, source, dest, block);
 }
 
 static void fairness_slow_source(struct kunit *test)
@@ -147,9 +158,9 @@ static void fairness_blocking_destination(struct kunit *test)
 }
 
 /* Not one but 512 copies are waiting for the slow disk. */
-static void many_waiting(struct kunit *test, bool block)
+static void many_waiting(struct kunit *test, unsigned int num_pages, bool block)
 {
-	struct fair x = fair_new(test);
+	struct fair x = fair_new_with(test, num_pages);
 	struct copy *last = NULL;
 	unsigned int i;
 
@@ -174,12 +185,25 @@ static void many_waiting(struct kunit *test, bool block)
 
 static void fairness_512_waiting(struct kunit *test)
 {
-	many_waiting(test, false);
+	many_waiting(test, PAGES, false);
 }
 
 static void fairness_512_waiting_blocked(struct kunit *test)
 {
-	many_waiting(test, true);
+	many_waiting(test, PAGES, true);
+}
+
+/* All that with the smallest pool for which it is promised: 8 granules for each disk. */
+static void fairness_smallest_pool(struct kunit *test)
+{
+	const unsigned int num_pages = 8 * 4;
+
+	small_passes_with(test, num_pages, true, false, false);
+	small_passes_with(test, num_pages, false, true, false);
+	small_passes_with(test, num_pages, true, true, false);
+	small_passes_with(test, num_pages, true, false, true);
+	small_passes_with(test, num_pages, false, true, true);
+	many_waiting(test, num_pages, false);
 }
 
 static void fairness_two_slow_disks(struct kunit *test)
@@ -294,21 +318,19 @@ static void fairness_bulk_copies_take_turns(struct kunit *test)
 	KUNIT_EXPECT_LE(test, mine, (x.a->nr_events - from) / 2 + 2);
 }
 
-/*
- * A slow disk holds half of the pool at most, as source and as destination; and
- * beyond that a page from each further source.
- */
-static void share(struct kunit *test, struct fair *x, struct tdisk *slow, unsigned int sources)
+/* What a slow disk may hold of the pool, as source and as destination. */
+#define SHARE (PAGES * 3 / 8)
+
+static void share(struct kunit *test, struct fair *x, struct tdisk *slow, unsigned int most)
 {
-	const unsigned int half = PAGES / 2 * (PAGE_SIZE / SECTOR_SIZE);
 	const unsigned int page = PAGE_SIZE / SECTOR_SIZE;
 
 	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(slow, 1));
 	fixture_settle(x->f);
-	KUNIT_EXPECT_LE(test, tdisk_held_sectors(slow), half + (sources - 1) * page);
+	KUNIT_EXPECT_LE(test, tdisk_held_sectors(slow), most * page);
 	/* But it has something to do. */
-	KUNIT_EXPECT_GE(test, tdisk_held_sectors(slow), half / 4);
-	KUNIT_EXPECT_GE(test, tclient_free_pages(x->client), PAGES / 8);
+	KUNIT_EXPECT_GE(test, tdisk_held_sectors(slow), PAGES / 8 * page);
+	KUNIT_EXPECT_GE(test, tclient_free_pages(x->client), PAGES - most);
 }
 
 static void fairness_share_of_source(struct kunit *test)
@@ -317,7 +339,7 @@ static void fairness_share_of_source(struct kunit *test)
 
 	tdisk_shut(x.a);
 	copy_start(x.huge, 0);
-	share(test, &x, x.a, 1);
+	share(test, &x, x.a, SHARE);
 }
 
 static void fairness_share_of_destination(struct kunit *test)
@@ -326,7 +348,7 @@ static void fairness_share_of_destination(struct kunit *test)
 
 	tdisk_shut(x.b);
 	copy_start(x.huge, 0);
-	share(test, &x, x.b, 1);
+	share(test, &x, x.b, SHARE);
 }
 
 /* What is read for a slow destination counts as its own, from whatever disks it comes. */
@@ -349,7 +371,8 @@ static void fairness_share_of_common_destination(struct kunit *test)
 	tdisk_shut(x.b);
 	for (i = 0; i < 4; i++)
 		tdisk_open(sources[i]);
-	share(test, &x, x.b, 4);
+	/* A granule of each source goes beyond, and once it is read one more may. */
+	share(test, &x, x.b, PAGES / 2 + 3);
 	copy_run(x.small, 0);
 	copy_expect_copied(x.small, 0);
 }
@@ -367,7 +390,8 @@ static void fairness_share_of_small_copies(struct kunit *test)
 		copy_to(copy, x.b, 8 * i);
 		copy_start(copy, 0);
 	}
-	share(test, &x, x.b, 1);
+	/* And the one granule that each source can have beyond that. */
+	share(test, &x, x.b, SHARE + 1);
 	copy_run(x.small, 0);
 	copy_expect_copied(x.small, 0);
 }
@@ -507,6 +531,7 @@ static struct kunit_case fairness_cases[] = {
 	KUNIT_CASE(fairness_blocking_destination),
 	KUNIT_CASE(fairness_512_waiting),
 	KUNIT_CASE(fairness_512_waiting_blocked),
+	KUNIT_CASE(fairness_smallest_pool),
 	KUNIT_CASE(fairness_two_slow_disks),
 	KUNIT_CASE(fairness_slow_callback),
 	KUNIT_CASE(fairness_bulk_is_not_starved),
