@@ -394,6 +394,7 @@ static void alloc_parts(struct kunit *test)
 		copy_expect(copies[i], 0, 0);
 		copy_expect_copied(copies[i], 0);
 	}
+	KUNIT_EXPECT_GT(test, a.from->starved + a.to->starved, 0);
 }
 
 /* The same with errors on the way. */
@@ -414,6 +415,28 @@ static void alloc_parts_and_errors(struct kunit *test)
 	}
 	copy_expect_copied_part(copy, 0, 0, 992);
 	copy_expect_copied_part(copy, 0, 1000, 1000);
+	KUNIT_EXPECT_GT(test, a.from->starved + a.to->starved, 0);
+}
+
+/* What workers allocate for a bio, in dm-io and below: each of it fails in turn. */
+static void alloc_workers(struct kunit *test)
+{
+	struct alloc a = alloc_new(test, TDISK_END_IRQ);
+	unsigned int nth = 0, before;
+
+	do {
+		struct copy *copy = alloc_copy(&a, 0, 2000);
+
+		before = a.from->starved + a.to->starved;
+		a.from->starve_submit = ++nth;
+		a.to->starve_submit = nth;
+		copy_run(copy, nth & 1 ? 0 : KCOPYD_WRITE_SEQ);
+		copy_expect(copy, 0, 0);
+		copy_expect_copied(copy, 0);
+		tdisk_fill(a.to, 0, DISK_SECTORS, 2, 0);
+		KUNIT_ASSERT_LT(test, nth, 100);
+	} while (a.from->starved + a.to->starved > before);
+	KUNIT_EXPECT_GT(test, nth, 1);
 }
 
 /* Disks for which there was no memory for a queue share one. */
@@ -458,6 +481,7 @@ static struct kunit_case alloc_cases[] = {
 	KUNIT_CASE(alloc_reserve_in_callback),
 	KUNIT_CASE(alloc_parts),
 	KUNIT_CASE(alloc_parts_and_errors),
+	KUNIT_CASE(alloc_workers),
 	KUNIT_CASE(alloc_queues),
 	{}
 };

@@ -172,6 +172,7 @@ static blk_status_t transfer(struct tdisk *disk, struct bio *bio)
 static void op_end(struct tdisk *disk, struct tdisk_op *op)
 {
 	struct bio *bio = op->bio;
+	bool starved = false;
 	unsigned long flags;
 
 	bio->bi_status = transfer(disk, bio);
@@ -188,13 +189,14 @@ static void op_end(struct tdisk *disk, struct tdisk_op *op)
 	if (disk->starve_end && in_task()) {
 		starve(1);
 		bio_endio(bio);
-		starve_stop();
+		starved = starve_stop();
 	} else {
 		bio_endio(bio);
 	}
 
 	spin_lock_irqsave(&disk->lock, flags);
 	disk->nr_ended++;
+	disk->starved += starved;
 	wake_up_all(&disk->wait);
 	spin_unlock_irqrestore(&disk->lock, flags);
 }
@@ -269,6 +271,17 @@ static void record(struct tdisk *disk, struct bio *bio, struct tdisk_event *even
 	};
 }
 
+/* What was asked for after the bio before has failed by now, or will not. */
+static void starve_submitter(struct tdisk *disk)
+{
+	spin_lock_irq(&disk->lock);
+	if (disk->starving == current)
+		disk->starved += starve_stop();
+	disk->starving = current;
+	spin_unlock_irq(&disk->lock);
+	starve(disk->starve_submit);
+}
+
 static void tdisk_submit_bio(struct bio *bio)
 {
 	struct tdisk *disk = bio->bi_bdev->bd_disk->private_data;
@@ -311,6 +324,8 @@ static void tdisk_submit_bio(struct bio *bio)
 
 	if (!held)
 		op_pass(disk, op);
+	if (disk->starve_submit)
+		starve_submitter(disk);
 }
 
 void tdisk_fail(struct tdisk *disk, bool write, sector_t sector, sector_t count,
@@ -650,6 +665,8 @@ err_free:
 void tdisk_destroy(struct tdisk *disk)
 {
 	WARN_ON(disk->in_flight);
+	if (disk->starve_submit)
+		starve_stop_workers();
 	tdisk_settle(disk);
 	del_gendisk(disk->gd);
 	free_all(disk);

@@ -105,6 +105,8 @@ struct tdisk_fault {
  * @options: as given
  * @delay: jiffies from release to end of a bio, for TDISK_END_WORK
  * @starve_end: the first slab or page allocation in each end_io fails; not in interrupts
+ * @starve_submit: after each bio the nth allocation of its submitter fails; 0: none
+ * @starved: allocations that failed so
  * @census: counts the pages of its bios, if there is one
  * @expect_seed: writes to a huge disk must carry tags of this seed
  * @expect_shift: and those of the sector so much higher than their own
@@ -132,6 +134,7 @@ struct tdisk {
 	/* Set by tests, while no I/O is under way or where it does not matter. */
 	unsigned long delay;
 	bool starve_end;
+	unsigned int starve_submit;
 	struct page_census *census;
 	u8 expect_seed;
 	s64 expect_shift;
@@ -158,6 +161,8 @@ struct tdisk {
 	unsigned int nr_events;
 	unsigned int nr_ended;
 	struct tdisk_event *events;
+	const struct task_struct *starving;
+	unsigned int starved;
 
 	struct tdisk_op *ops;
 	struct irq_work end_irq;

@@ -3,7 +3,7 @@
 #ifndef KCOPYD_TESTS_STARVE_H
 #define KCOPYD_TESTS_STARVE_H
 
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 /* The @nth allocation from now on fails. */
 static inline void starve(unsigned int nth)
@@ -23,6 +23,21 @@ static inline bool starve_stop(void)
 	return failed;
 #else
 	return false;
+#endif
+}
+
+/* The same for all workers, whatever they do next. */
+static inline void starve_stop_workers(void)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	struct task_struct *task;
+
+	rcu_read_lock();
+	for_each_process(task) {
+		if (task->flags & PF_WQ_WORKER)
+			WRITE_ONCE(task->fail_nth, 0);
+	}
+	rcu_read_unlock();
 #endif
 }
 
