@@ -170,9 +170,13 @@ static void seq_read_fails_during_write(struct kunit *test)
 	struct seq s = seq_new(test);
 
 	tdisk_fail(s.from, false, FROM + PART, 1, BLK_STS_MEDIUM);
+	tdisk_shut(s.from);
 	tdisk_shut(s.to[0]);
 	copy_start(s.copy, KCOPYD_WRITE_SEQ);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(s.from, 1));
+	tdisk_release(s.from, 1);
 	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(s.to[0], 1));
+	tdisk_open(s.from);
 	fixture_settle(s.f);
 	KUNIT_EXPECT_FALSE(test, copy_is_done(s.copy));
 	tdisk_open(s.to[0]);
