@@ -89,13 +89,15 @@ MODULE_PARM_DESC(bg_depth, "Such jobs in flight in the first client (default 0)"
  * struct slot - a job and what it needs to be submitted again
  * @from: the source, as mainline's and ours (the members are the same)
  * @to: the destinations
+ * @num_dests: how many
  * @begin: when the job was submitted, in nanoseconds
  * @client: index of its client
  * @thread: index of its submitter
  * @background: not measured
  * @pending: I/O of a floor's job that has not ended
  * @reading: that I/O is the read
- * @pages: the memory of a floor's job: contiguous, and as a list for dm_io()
+ * @pages: the memory of a floor's job, contiguous
+ * @list: the same for dm_io()
  * @ended: in a submitter's list
  */
 struct slot {
@@ -116,6 +118,7 @@ struct slot {
 
 /**
  * struct engine - something that copies
+ * @name: what engine= calls it
  * @create: makes client number @i
  * @destroy: waits for its jobs and ends it
  * @submit: starts the slot's job, whose end is told by slot_ended()
@@ -157,11 +160,19 @@ static unsigned long free_before, free_least;
 /* ------------------------------------------------------------------------- */
 /* The machine */
 
+static __always_inline void mark_begin(void)
+{
 #ifdef CONFIG_X86
-#define mark(which) asm volatile(".byte " __stringify(BENCH_MARK_BYTES) ", " __stringify(which))
-#else
-#define mark(which) do { } while (0)
+	asm volatile(BENCH_MARK_ASM __stringify(BENCH_MARK_BEGIN));
 #endif
+}
+
+static __always_inline void mark_end(void)
+{
+#ifdef CONFIG_X86
+	asm volatile(BENCH_MARK_ASM __stringify(BENCH_MARK_END));
+#endif
+}
 
 /* Microseconds that the CPUs were idle. */
 static u64 idle_us(void)
@@ -253,11 +264,11 @@ static void measured(unsigned int n, u64 now, struct slot *slot)
 	if (n == warm) {
 		begin_idle = idle_us();
 		begin_switched = atomic64_read(&switched);
-		mark(BENCH_MARK_BEGIN);
+		mark_begin();
 		begin_ns = ktime_get_ns();
 	} else if (n == warm + jobs) {
 		end_ns = now;
-		mark(BENCH_MARK_END);
+		mark_end();
 		end_idle = idle_us();
 		end_switched = atomic64_read(&switched);
 		WRITE_ONCE(stopping, true);

@@ -4,6 +4,7 @@
 # The part of the bench that runs in the virtual machine: sets up the devices,
 # and runs each line of /bench/runs, "ROW<tab>ENGINE<tab>PARAMETERS". What comes
 # back by /dev/out is "ROW<tab>RESULT".
+# shellcheck shell=dash disable=SC2086
 
 configfs=/sys/kernel/config/nullb
 result=/sys/module/kcopyd_bench/parameters/result
@@ -47,7 +48,6 @@ done
 
 tab=$(printf '\t')
 while IFS=$tab read -r row engine params; do
-	# shellcheck disable=SC2086
 	if modprobe kcopyd_bench engine=$engine $params; then
 		printf '%s\t%s\n' "$row" "$(cat $result)" >/dev/out
 		rmmod kcopyd_bench

@@ -57,7 +57,7 @@ static struct {
 	uint64_t insns;
 	char pad[56];	/* a cache line each */
 } counted[MAX_CPUS];
-static volatile bool counting;
+static bool counting;
 static bool profile;
 static FILE *out;
 
@@ -65,7 +65,7 @@ static void block_executed(unsigned int vcpu, void *udata)
 {
 	struct block *block = udata;
 
-	if (!counting)
+	if (!__atomic_load_n(&counting, __ATOMIC_RELAXED))
 		return;
 	counted[vcpu % MAX_CPUS].insns += block->insns;
 	if (profile)
@@ -81,7 +81,7 @@ static void begin(unsigned int vcpu, void *udata)
 	memset(counted, 0, sizeof(counted));
 	for (block = profile ? blocks : NULL; block; block = block->next)
 		memset(block->executed, 0, sizeof(block->executed));
-	counting = true;
+	__atomic_store_n(&counting, true, __ATOMIC_RELAXED);
 }
 
 static void end(unsigned int vcpu, void *udata)
@@ -92,7 +92,7 @@ static void end(unsigned int vcpu, void *udata)
 
 	(void)vcpu;
 	(void)udata;
-	counting = false;
+	__atomic_store_n(&counting, false, __ATOMIC_RELAXED);
 	for (block = profile ? blocks : NULL; block; block = block->next) {
 		uint64_t executed = 0;
 
@@ -111,13 +111,12 @@ static void end(unsigned int vcpu, void *udata)
 /* Which mark is it? 0 if it is none. */
 static unsigned int mark_of(const struct qemu_plugin_insn *insn)
 {
-	static const unsigned char bytes[] = { BENCH_MARK_BYTES };
+	const size_t size = sizeof(BENCH_MARK) - 1;
 	const unsigned char *data = qemu_plugin_insn_data(insn);
 
-	if (qemu_plugin_insn_size(insn) != sizeof(bytes) + 1 ||
-	    memcmp(data, bytes, sizeof(bytes)))
+	if (qemu_plugin_insn_size(insn) != size + 1 || memcmp(data, BENCH_MARK, size))
 		return 0;
-	return data[sizeof(bytes)];
+	return data[size];
 }
 
 /* Translation is serialised by QEMU. */
@@ -140,8 +139,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		unsigned int mark = mark_of(insn);
 
 		if (mark)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn,
-							       mark == BENCH_MARK_BEGIN ? begin : end,
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, mark == BENCH_MARK_BEGIN ?
+							       begin : end,
 							       QEMU_PLUGIN_CB_NO_REGS, NULL);
 	}
 }

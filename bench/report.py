@@ -219,7 +219,7 @@ def pictures(directory, measured):
                             print(kb, kb / 1024 / (ns / 1e9) if kind == "throughput" else p50, file=file)
                 plots.append(f"'{data}' with linespoints title '{engine.replace('_', '-')}'")
             script += [f"set output '{os.path.join(directory, f'{label}-{kind}.svg')}'",
-                       f"set title '{kind}, device: {title}, 8 jobs in flight'", f"set ylabel '{unit}'",
+                       f"set title '{kind}, device: {title}, 8 jobs in flight (1 above 16 MiB)'", f"set ylabel '{unit}'",
                        "plot " + ", ".join(plots)]
     with open(os.path.join(directory, "pictures.gp"), "w", encoding="utf-8") as file:
         print("\n".join(script), file=file)

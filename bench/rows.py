@@ -75,8 +75,9 @@ ROWS = [
 SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384, 65536, 262144)
 for device, label in ((N0, "n0"), (T20, "t20"), (T80, "t80"), (HDD, "hdd")):
     for kb in SIZES:
-        ROWS.append(Row(f"{label} {kb}K", f"{device} kb={kb} depth=8 jobs={max(16, min(400, 65536 // kb))} warm=16",
-                        figure="", engines=BOTH if kb > 2048 else ALL, quick=False))
+        depth = 8 if kb <= 16384 else 1
+        ROWS.append(Row(f"{label} {kb}K", f"{device} kb={kb} depth={depth} jobs={max(2 * depth, min(400, 65536 // kb))}"
+                        f" warm={depth}", figure="", engines=BOTH if kb > 1024 else ALL, quick=False))
 
 # The same work however much is queued, and whoever queues it
 ROWS += [

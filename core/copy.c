@@ -471,7 +471,7 @@ static inline void part_next(struct kcopyd_client *kc, struct kcopyd_part *part)
 }
 
 static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
-		     int err)
+			    int err)
 {
 	struct kcopyd_job *job = part->job;
 	struct kcopyd_queue *queue = job->queue;
@@ -512,7 +512,7 @@ static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 }
 
 static inline void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
-		      unsigned int slot, int err)
+			     unsigned int slot, int err)
 {
 	struct kcopyd_job *job = part->job;
 	struct kcopyd_queue *queue = job->dests[slot].queue;

@@ -43,8 +43,7 @@ static void notify_work(struct work_struct *work)
 		job = kcopyd_job_put(kc, job);
 		spin_unlock_irq(&kc->lock);
 
-		if (job)
-			kfree(job);
+		kfree(job);
 		fn(read_err, write_err, context);
 		cond_resched();
 
