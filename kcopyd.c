@@ -213,7 +213,7 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 
 	spin_lock_irq(&kc->lock);
 	job = kcopyd_job_kept(&kc->reserve, num_dests);
-	if (!job) {
+	if (unlikely(!job && !kc->shutdown)) {
 		spin_unlock_irq(&kc->lock);
 		job = kcopyd_job_alloc(kc, num_dests);
 		if (IS_ERR(job))
@@ -222,7 +222,8 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 		spin_lock_irq(&kc->lock);
 	}
 	if (unlikely(kc->shutdown)) {
-		job = kcopyd_job_put(kc, job);
+		if (job)
+			job = kcopyd_job_put(kc, job);
 		spin_unlock_irq(&kc->lock);
 		kfree(job);
 		return kcopyd_reject(kc, -ESHUTDOWN,

@@ -316,9 +316,10 @@ static struct kcopyd_fifo *fifo_advance(struct kcopyd_client *kc,
 	return job_advance(kc, list_entry(node, struct kcopyd_job, node), fifo);
 }
 
-static bool queue_holds(const struct kcopyd_queue *queue)
+/* Is there I/O of the disk itself, at whose end its list is looked at? */
+static bool queue_in_flight(const struct kcopyd_queue *queue)
 {
-	return queue->reading || queue->writing || queue->coming;
+	return queue->reading || queue->writing;
 }
 
 /* A disk holds fewer pages: its waiting jobs are to be looked at. */
@@ -364,7 +365,7 @@ static void advance(struct kcopyd_client *kc)
 		 * of them: better not move the whole list each time, as long as
 		 * something will look at it again.
 		 */
-		if (wait && (wait == &queue->waiting || queue_holds(queue)))
+		if (wait == &queue->waiting || (wait && queue_in_flight(queue)))
 			list_del_init(&queue->resume);
 		else
 			list_move_tail(&queue->resume, &kc->resume);

@@ -6,6 +6,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/minmax.h>
+#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 
 #include "../compat/dm-io.h"
@@ -18,6 +19,12 @@
  * the workqueue's rescuer alone serves all queues of the client in turn.
  */
 #define DISPATCH_BUDGET 64U
+
+/*
+ * And so long, in nanoseconds: a driver that copies memory, for instance, does not
+ * sleep, and then nobody else begins what is queued on this CPU.
+ */
+#define DISPATCH_SLICE 200000
 
 /* Small operations that are taken out of the queue in one go. */
 #define DISPATCH_BATCH 16U
@@ -77,6 +84,15 @@ static struct kcopyd_queue *take_over(struct kcopyd_worker *worker,
 	return next;
 }
 
+static bool time_is_up(u64 *began)
+{
+	const u64 now = local_clock();
+
+	if (!*began)
+		*began = now;
+	return now - *began > DISPATCH_SLICE;
+}
+
 /**
  * kcopyd_dispatch_work() - submit what is ready on a queue
  * @work: the work of a struct kcopyd_worker
@@ -95,6 +111,7 @@ void kcopyd_dispatch_work(struct work_struct *work)
 	unsigned int budget = DISPATCH_BUDGET, nr;
 	bool plugged = false, alone;
 	struct kcopyd_op *op;
+	u64 began = 0;
 	struct blk_plug plug;
 
 	spin_lock_irq(&kc->lock);
@@ -125,9 +142,11 @@ void kcopyd_dispatch_work(struct work_struct *work)
 			worker->next = NULL;
 		}
 		alone = nr == 1 && kcopyd_ready_empty(&queue->ready);
-		worker->last = alone ? op : NULL;
+		worker->last = alone && !plugged ? op : NULL;
 		spin_unlock_irq(&kc->lock);
 		budget -= nr;
+		if (!alone && time_is_up(&began))
+			budget = 0;
 		/* One alone has nothing to be merged with. */
 		if (!plugged && !alone) {
 			blk_start_plug(&plug);

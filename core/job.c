@@ -66,7 +66,6 @@ int kcopyd_reserve_init(struct kcopyd_client *kc)
 		job = kmalloc(job_size(KCOPYD_MAX_DESTS), KCOPYD_GFP_CREATE);
 		if (!job)
 			return -ENOMEM;
-		job->reserved = true;
 		reserve_put(reserve, job);
 	}
 	return 0;
@@ -88,20 +87,39 @@ void kcopyd_reserve_exit(struct kcopyd_client *kc)
 	free_list(kc->reserve.kept);
 }
 
-/* @keep: objects of the reserve that are for others */
+/*
+ * Callbacks have a share of the reserve to themselves. They take the other one's
+ * as well, and objects that are kept, unless somebody sleeps for those.
+ */
+static bool reserve_allows(const struct kcopyd_reserve *reserve,
+			   enum kcopyd_reserved who, bool asleep)
+{
+	if (!reserve->nr_free)
+		return false;
+	if (who == KCOPYD_RESERVED_SUBMITTER)
+		return reserve->used[who] < KCOPYD_RESERVE_JOBS;
+	return !asleep || reserve->used[who] < KCOPYD_RESERVE_CALLBACK_JOBS;
+}
+
 static struct kcopyd_job *reserve_take(struct kcopyd_client *kc,
 				       unsigned int num_dests,
-				       unsigned int keep)
+				       enum kcopyd_reserved who)
 {
 	struct kcopyd_reserve *reserve = &kc->reserve;
-	struct kcopyd_job *job;
+	struct kcopyd_job *job = NULL;
+	bool asleep;
 
 	spin_lock_irq(&kc->lock);
-	job = kcopyd_job_kept(reserve, num_dests);
-	if (!job && reserve->nr_free > keep) {
+	asleep = waitqueue_active(&reserve->wait);
+	if (num_dests == 1 && reserve->kept &&
+	    (who == KCOPYD_RESERVED_SUBMITTER || !asleep)) {
+		job = kcopyd_job_take_kept(reserve);
+	} else if (reserve_allows(reserve, who, asleep)) {
 		job = reserve->free;
 		reserve->free = job->next_job;
 		reserve->nr_free--;
+		reserve->used[who]++;
+		job->reserved = who;
 		job_init(job, num_dests);
 	}
 	spin_unlock_irq(&kc->lock);
@@ -129,15 +147,16 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 
 	job = kmalloc(job_size(num_dests), KCOPYD_GFP_NOW);
 	if (job) {
-		job->reserved = false;
+		job->reserved = KCOPYD_RESERVED_NOT;
 		job_init(job, num_dests);
 		return job;
 	}
 	if (kcopyd_in_callback(kc))
-		return reserve_take(kc, num_dests, 0) ?: ERR_PTR(-EAGAIN);
+		return reserve_take(kc, num_dests, KCOPYD_RESERVED_CALLBACK) ?:
+			ERR_PTR(-EAGAIN);
 	wait_event(kc->reserve.wait,
 		   (job = reserve_take(kc, num_dests,
-				       KCOPYD_RESERVE_CALLBACK_JOBS)));
+				       KCOPYD_RESERVED_SUBMITTER)));
 	return job;
 }
 
@@ -154,7 +173,8 @@ struct kcopyd_job *kcopyd_job_put(struct kcopyd_client *kc,
 {
 	struct kcopyd_reserve *reserve = &kc->reserve;
 
-	if (job->reserved) {
+	if (job->reserved != KCOPYD_RESERVED_NOT) {
+		reserve->used[job->reserved]--;
 		reserve_put(reserve, job);
 	} else if (job->num_dests == 1 && reserve->nr_kept < KCOPYD_JOBS_KEPT) {
 		job->next_job = reserve->kept;

@@ -86,6 +86,18 @@ struct kcopyd_part {
 };
 
 /**
+ * enum kcopyd_reserved - whose part of the client's reserve an object is of
+ * @KCOPYD_RESERVED_NOT: it is no object of the reserve
+ * @KCOPYD_RESERVED_SUBMITTER: for those who can sleep for one
+ * @KCOPYD_RESERVED_CALLBACK: for the client's own callbacks
+ */
+enum kcopyd_reserved {
+	KCOPYD_RESERVED_NOT,
+	KCOPYD_RESERVED_SUBMITTER,
+	KCOPYD_RESERVED_CALLBACK,
+};
+
+/**
  * struct kcopyd_job - an accepted copy
  * @fn: the callback
  * @context: its argument
@@ -100,7 +112,7 @@ struct kcopyd_part {
  * @ignore: go on after errors
  * @seq: write in order
  * @small: goes ahead of large copies
- * @reserved: belongs to the client's reserve; set for the object's life
+ * @reserved: enum kcopyd_reserved
  * @stopped: no further I/O is started
  * @inflight: parts on their way
  * @read_err: as in kcopyd_notify_fn
@@ -125,7 +137,7 @@ struct kcopyd_job {
 	bool ignore;
 	bool seq;
 	bool small;
-	bool reserved;
+	u8 reserved;
 
 	/* Under the client's lock. */
 	bool stopped;
@@ -167,6 +179,8 @@ static inline struct kcopyd_part *kcopyd_op_part(struct kcopyd_op *op)
  * @nr_kept: how many
  * @free: objects set aside for when memory is gone
  * @nr_free: how many
+ * @used: objects set aside that are in use, by enum kcopyd_reserved: those who
+ *	took them, whichever they are
  * @wait: submitters that sleep for an object
  */
 struct kcopyd_reserve {
@@ -175,6 +189,7 @@ struct kcopyd_reserve {
 	unsigned int nr_kept;
 	struct kcopyd_job *free;
 	unsigned int nr_free;
+	unsigned int used[KCOPYD_RESERVED_CALLBACK + 1];
 
 	/* Has a lock of its own, inside the client's. */
 	wait_queue_head_t wait;
@@ -191,24 +206,32 @@ struct kcopyd_job *kcopyd_job_put(struct kcopyd_client *kc,
 struct kcopyd_part *kcopyd_part_get(struct kcopyd_job *job);
 void kcopyd_part_put(struct kcopyd_part *part);
 
+/* Precondition: there is one. */
+static inline struct kcopyd_job *
+kcopyd_job_take_kept(struct kcopyd_reserve *reserve)
+{
+	struct kcopyd_job *job = reserve->kept;
+
+	reserve->kept = job->next_job;
+	reserve->nr_kept--;
+	return job;
+}
+
 /**
  * kcopyd_job_kept() - get the object of an earlier copy
  * @reserve: the client's objects
  * @num_dests: destinations, from 1 to KCOPYD_MAX_DESTS
  *
  * Context: Any, under the client's lock.
- * Return: the job as from kcopyd_job_alloc(), or NULL if there is none.
+ * Return: the job as from kcopyd_job_alloc(), or NULL if there is none, or if
+ * others sleep for it.
  */
 static inline struct kcopyd_job *kcopyd_job_kept(struct kcopyd_reserve *reserve,
 						 unsigned int num_dests)
 {
-	struct kcopyd_job *job = reserve->kept;
-
-	if (num_dests != 1 || !job)
+	if (num_dests != 1 || !reserve->kept || waitqueue_active(&reserve->wait))
 		return NULL;
-	reserve->kept = job->next_job;
-	reserve->nr_kept--;
-	return job;
+	return kcopyd_job_take_kept(reserve);
 }
 
 #endif /* KCOPYD_CORE_JOB_H */

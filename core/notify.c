@@ -4,12 +4,19 @@
  * sleep, also for another client's, and the I/O of its client must not wait for
  * it.
  */
+#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "client.h"
 #include "notify.h"
+
+/* After so many callbacks the time is looked at. */
+#define NOTIFY_BATCH 8
+
+/* Nanoseconds of callbacks before other work on this CPU has its turn. */
+#define NOTIFY_SLICE 200000
 
 static struct kcopyd_job *done_pop(struct kcopyd_client *kc)
 {
@@ -28,7 +35,9 @@ static void notify_work(struct work_struct *work)
 	struct kcopyd_client *kc =
 		container_of(work, struct kcopyd_client, notify_work);
 	unsigned int noio = memalloc_noio_save();
+	const u64 began = local_clock();
 	struct kcopyd_job *job;
+	unsigned int n = 0;
 
 	/* This task does nothing but callbacks from here to the end. */
 	WRITE_ONCE(kc->notify_task, current);
@@ -50,6 +59,12 @@ static void notify_work(struct work_struct *work)
 		spin_lock_irq(&kc->lock);
 		if (!--kc->jobs)
 			wake_up_all(&kc->idle_wait);
+		/* Callbacks that do not sleep let nobody else have this CPU. */
+		if (!(++n % NOTIFY_BATCH) && kc->done &&
+		    local_clock() - began > NOTIFY_SLICE) {
+			queue_work(kc->notify_wq, &kc->notify_work);
+			break;
+		}
 	}
 	WRITE_ONCE(kc->notify_task, NULL);
 	spin_unlock_irq(&kc->lock);

@@ -192,7 +192,8 @@ static struct kcopyd_queue *queue_recycle(struct kcopyd_queues *queues)
 	if (queues->nr < KCOPYD_QUEUES_KEPT)
 		return NULL;
 	hash_for_each(queues->hash, bucket, queue, node) {
-		if (!queue->users) {
+		/* It may still be submitting, for others, what has ended. */
+		if (!queue->users && !queue->active) {
 			hash_del(&queue->node);
 			queues->nr--;
 			return queue;

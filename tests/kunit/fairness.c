@@ -470,6 +470,51 @@ static void fairness_slow_sources_large_and_large(struct kunit *test)
 	slow_sources(test, 3, false, false, 2000);
 }
 
+static void copies_start(struct copy **copies, unsigned int nr, struct tclient *client,
+			 struct tdisk *from, struct tdisk *to, sector_t sector)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		copies[i] = fixture_copy(client, from, sector + 8 * i, 8);
+		copy_to(copies[i], to, sector + 8 * i);
+		copy_start(copies[i], 0);
+	}
+}
+
+/*
+ * Copies wait for a source that has had its share. When it is idle again all of
+ * them are looked at, also if data for it is still on its way from a disk that
+ * hangs, and the first ones go to another one that hangs.
+ */
+static void fairness_idle_disk_is_used(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct tclient *client = fixture_client(f, 64);
+	struct tdisk *hung = fixture_small_disk(f, 1, 2048);
+	struct tdisk *from = fixture_small_disk(f, 2, 4096);
+	struct tdisk *full = fixture_small_disk(f, 3, 2048);
+	struct tdisk *to = fixture_small_disk(f, 4, 2048);
+	struct copy *coming[4], *filling[22], *reading[11], *behind[20], *last;
+
+	tdisk_shut(hung);
+	tdisk_shut(full);
+	copies_start(coming, ARRAY_SIZE(coming), client, hung, from, 1536);
+	copies_start(filling, ARRAY_SIZE(filling), client, from, full, 0);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(full, ARRAY_SIZE(filling)));
+	tdisk_shut(from);
+	copies_start(reading, ARRAY_SIZE(reading), client, from, to, 0);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(from, ARRAY_SIZE(reading)));
+	copies_start(behind, ARRAY_SIZE(behind), client, from, full, 512);
+	copies_start(&last, 1, client, from, to, 1024);
+
+	tdisk_open(from);
+	copy_wait(last);
+	copy_expect_copied(last, 0);
+	tdisk_open(full);
+	tdisk_open(hung);
+}
+
 /* Another client feels nothing of it, on the same disks as far as they can help it. */
 static void fairness_other_client(struct kunit *test)
 {
@@ -548,6 +593,7 @@ static struct kunit_case fairness_cases[] = {
 	KUNIT_CASE(fairness_slow_sources_large_and_small),
 	KUNIT_CASE(fairness_slow_sources_many_and_small),
 	KUNIT_CASE(fairness_slow_sources_large_and_large),
+	KUNIT_CASE(fairness_idle_disk_is_used),
 	KUNIT_CASE(fairness_other_client),
 	KUNIT_CASE(fairness_few_pages),
 	{}
