@@ -30,6 +30,39 @@ static void dispatch_submitter_does_not_block(struct kunit *test)
 	copy_expect_copied(copy, 0);
 }
 
+/*
+ * The worker that has read goes on with the write, and sleeps there. The disk that
+ * it came from does not wait for it.
+ */
+static void dispatch_source_of_blocked_destination(struct kunit *test)
+{
+	const struct tdisk_options options = {
+		.sectors = DISK_SECTORS,
+		.seed = 1,
+		.end = TDISK_END_SUBMIT,
+	};
+	struct fixture *f = test->priv;
+	struct tclient *client = fixture_client(f, 64);
+	struct tdisk *from = fixture_disk(f, &options);
+	struct tdisk *blocked = fixture_small_disk(f, 2, DISK_SECTORS);
+	struct copy *first = fixture_copy(client, from, 0, 8);
+	struct copy *second = fixture_copy(client, from, 8, 8);
+
+	copy_to(first, blocked, 0);
+	copy_to(second, fixture_small_disk(f, 3, DISK_SECTORS), 0);
+	tdisk_block(blocked);
+	copy_start(first, 0);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_blocked(blocked, 1));
+	/* By the one that has read: or this test is about nothing. */
+	KUNIT_EXPECT_PTR_EQ(test, from->events[0].work, blocked->events[0].work);
+	copy_run(second, 0);
+	copy_expect_copied(second, 0);
+	KUNIT_EXPECT_FALSE(test, copy_is_done(first));
+	tdisk_unblock(blocked);
+	copy_wait(first);
+	copy_expect_copied(first, 0);
+}
+
 /* However a driver ends its bios. */
 static void dispatch_ends(struct kunit *test)
 {
@@ -221,6 +254,7 @@ static void dispatch_disk_comes_and_goes(struct kunit *test)
 
 static struct kunit_case dispatch_cases[] = {
 	KUNIT_CASE(dispatch_submitter_does_not_block),
+	KUNIT_CASE(dispatch_source_of_blocked_destination),
 	KUNIT_CASE(dispatch_ends),
 	KUNIT_CASE(dispatch_same_disk),
 	KUNIT_CASE(dispatch_overlaps),
