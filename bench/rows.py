@@ -62,7 +62,7 @@ ROWS = [
     Row("4K beside a 1 GiB job to hdd", f"{BESIDE} jobs=400 bg_kb=1048576 bg_depth=1", 150, 90, "p99", BOTH),
     Row("4K beside 8 x 64 MiB to hdd", f"{BESIDE} jobs=200 bg_kb=65536 bg_depth=8", 150, 90, "p99", BOTH),
     Row("4K beside 512 x 4K to hdd", f"{BESIDE} jobs=100 bg_kb=4 bg_depth=512", 150, 90, "p99", BOTH),
-    Row("pages of 512 x 1 MiB", f"{N0} kb=1024 depth=512 jobs=512 warm=512 pages=8192", 200, 200, "pages", BOTH),
+    Row("pages of 512 x 1 MiB to hdd", f"{HDD} kb=1024 depth=512 jobs=16 warm=520 pages=8192", 200, 200, "pages", BOTH),
     Row("speed with 32 MiB", f"{N0} kb=1024 depth=512 jobs=1024 warm=512 pages=8192", 0.98, 1,
         "speed", OURS, base="speed with 128 MiB"),
     Row("speed with 8 MiB", f"{N0} kb=1024 depth=512 jobs=1024 warm=512 pages=2048", 0, 0.98,
