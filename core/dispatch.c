@@ -24,7 +24,7 @@
  * And so long, in nanoseconds: a driver that copies memory, for instance, does not
  * sleep, and then nobody else begins what is queued on this CPU.
  */
-#define DISPATCH_SLICE 200000
+#define DISPATCH_SLICE 1000000
 
 /* Small operations that are taken out of the queue in one go. */
 #define DISPATCH_BATCH 16U

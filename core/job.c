@@ -110,6 +110,7 @@ static struct kcopyd_job *reserve_take(struct kcopyd_client *kc,
 	bool asleep;
 
 	spin_lock_irq(&kc->lock);
+	/* Sleepers and what they wait for are both looked at under the lock. */
 	asleep = waitqueue_active(&reserve->wait);
 	if (num_dests == 1 && reserve->kept &&
 	    (who == KCOPYD_RESERVED_SUBMITTER || !asleep)) {

@@ -229,7 +229,10 @@ kcopyd_job_take_kept(struct kcopyd_reserve *reserve)
 static inline struct kcopyd_job *kcopyd_job_kept(struct kcopyd_reserve *reserve,
 						 unsigned int num_dests)
 {
-	if (num_dests != 1 || !reserve->kept || waitqueue_active(&reserve->wait))
+	if (num_dests != 1 || !reserve->kept)
+		return NULL;
+	/* Sleepers and what they wait for are both looked at under the lock. */
+	if (waitqueue_active(&reserve->wait))
 		return NULL;
 	return kcopyd_job_take_kept(reserve);
 }

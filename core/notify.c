@@ -16,7 +16,7 @@
 #define NOTIFY_BATCH 8
 
 /* Nanoseconds of callbacks before other work on this CPU has its turn. */
-#define NOTIFY_SLICE 200000
+#define NOTIFY_SLICE 1000000
 
 static struct kcopyd_job *done_pop(struct kcopyd_client *kc)
 {
