@@ -334,8 +334,10 @@ static void queue_mark(struct kcopyd_queue *queue)
  *
  * A job that cannot is moved to the list where it has to wait, at most once for
  * each time that its own is looked at, so this comes to an end.
+ *
+ * @deferred: by the worker for what would have taken too long
  */
-static void advance(struct kcopyd_client *kc)
+static void advance(struct kcopyd_client *kc, bool deferred)
 {
 	unsigned int budget = COPY_ADVANCE_BATCH;
 
@@ -362,13 +364,16 @@ static void advance(struct kcopyd_client *kc)
 			return;
 		/*
 		 * If others are to blame for this one, they may well be for all
-		 * of them: better not move the whole list each time, as long as
-		 * something will look at it again.
+		 * of them: better not move the whole list each time. It is
+		 * looked at again when I/O of the disk ends; without any, later.
 		 */
-		if (wait == &queue->waiting || (wait && queue_in_flight(queue)))
+		if (wait == &queue->waiting || (wait && queue_in_flight(queue))) {
 			list_del_init(&queue->resume);
-		else
-			list_move_tail(&queue->resume, &kc->resume);
+			continue;
+		}
+		list_move_tail(&queue->resume, &kc->resume);
+		if (wait && !deferred)
+			goto later;
 	}
 	return;
 later:
@@ -383,7 +388,7 @@ static void resume_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 
 	spin_lock_irq(&kc->lock);
-	advance(kc);
+	advance(kc, true);
 	spin_unlock_irq(&kc->lock);
 	memalloc_noio_restore(noio);
 }
@@ -551,7 +556,7 @@ void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 	else
 		write_end(kc, part, op->slot, err);
 	if (unlikely(kc->waiting))
-		advance(kc);
+		advance(kc, false);
 	job_continue(kc, job);
 	spin_unlock_irqrestore(&kc->lock, flags);
 }
