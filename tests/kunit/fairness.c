@@ -568,6 +568,25 @@ static void fairness_few_pages(struct kunit *test)
 	}
 }
 
+/* A copy that waits for the one page there is, and for no disk, gets it. */
+static void fairness_one_page(struct kunit *test)
+{
+	struct fair x = fair_new_with(test, 1);
+	struct copy *first = fixture_copy(x.client, x.a, 0, 8);
+
+	copy_to(first, x.b, 0);
+	tdisk_shut(x.b);
+	copy_start(first, 0);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(x.b, 1));
+	copy_start(x.small, 0);
+	fixture_settle(x.f);
+	KUNIT_EXPECT_EQ(test, x.c->nr_events, 0);
+	tdisk_open(x.b);
+	copy_wait(x.small);
+	copy_expect_copied(x.small, 0);
+	copy_wait(first);
+}
+
 static struct kunit_case fairness_cases[] = {
 	KUNIT_CASE(fairness_small_behind_huge),
 	KUNIT_CASE(fairness_slow_source),
@@ -596,6 +615,7 @@ static struct kunit_case fairness_cases[] = {
 	KUNIT_CASE(fairness_idle_disk_is_used),
 	KUNIT_CASE(fairness_other_client),
 	KUNIT_CASE(fairness_few_pages),
+	KUNIT_CASE(fairness_one_page),
 	{}
 };
 
