@@ -98,12 +98,12 @@ memory() {
 
 # rescuers : the threads of clients' workqueues, which keep them going without memory
 # shellcheck disable=SC2009 # busybox has no pgrep here
-rescuers() { ps | grep -oE '\[kcopyd_(io|cb)/' | sort | tr '\n' ' '; }
+rescuers() { ps | grep -oE '\[kcopyd(_cb)?/' | sort | tr '\n' ' '; }
 
 threads() {
 	null_blk slow irqmode=2 completion_nsec=20000000
 	start src=/dev/na dst=/dev/slow
-	[ "$(rescuers)" = '[kcopyd_cb/ [kcopyd_io/ ' ] || fail "there are: $(rescuers)"
+	[ "$(rescuers)" = '[kcopyd/ [kcopyd_cb/ ' ] || fail "there are: $(rescuers)"
 	rmmod kcopyd-copy || fail 'rmmod'
 	[ -z "$(rescuers)" ] || fail "left are: $(rescuers)"
 }
