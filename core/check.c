@@ -58,11 +58,11 @@ static bool overlap(const struct io_region *a, const struct io_region *b)
 }
 
 /* What messages call a region; @i is the destination's number, or -1. */
-static const char *region_name(char name[16], int i)
+static const char *region_name(char name[24], int i)
 {
 	if (i < 0)
 		return "source";
-	snprintf(name, 16, "destination %d", i);
+	snprintf(name, 24, "destination %d", i);
 	return name;
 }
 
@@ -79,7 +79,7 @@ static noinline int reject_region(struct kcopyd_client *kc,
 				  unsigned int block)
 {
 	const sector_t sector = region->sector, count = region->count;
-	char name[16];
+	char name[24];
 
 	if ((sector | count) & (block - 1))
 		return kcopyd_reject(kc, -EINVAL,
