@@ -51,6 +51,7 @@ make -s -j"$(nproc)" modules KDIR="$kdir" >"$work/build" 2>&1 </dev/null || {
 	exit 1
 }
 modules=$(make -s builddir KDIR="$kdir")
+commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
 gcc -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden -o "$work/insns.so" bench/insns.c
 
 # boot NAME OPTION... : what comes back is in $work/NAME
@@ -101,7 +102,7 @@ children=()
 
 mkdir "$work/results"
 code=0
-bench/report.py report $quick "$work/results" "$(git describe --always --dirty 2>/dev/null || echo unknown)" \
+bench/report.py report $quick "$work/results" "$commit" \
 	"$work/cpus" "$work/insns" "${names[@]/#/$work/}" || code=$?
 if [[ -z $quick ]]; then
 	gnuplot "$work/results/pictures.gp"

@@ -231,7 +231,7 @@ def report(quick, directory, commit, cpus_path, insns, *boots):
     lines, passed, failed = table(quick, measured)
     cpu_lines, cpu_data = cpus(cpus_path, insns)
     spread = max(((measured.spread(row.name, engine), f"{row.name}, {engine}")
-                  for row in rows(quick) if row.figure for engine in row.engines))
+                  for row in rows(quick) if row.figure == "time" for engine in row.engines))
     text = [f"commit {commit}; {len(boots)} boots; one instruction is one nanosecond", ""]
     text += align(lines) + [""] + align(cpu_lines) + [""]
     text += [f"The boots are at most {spread[0]:.2f} % apart ({spread[1]})."]
