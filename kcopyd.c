@@ -223,7 +223,7 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 	}
 	if (unlikely(kc->shutdown)) {
 		if (job)
-			job = kcopyd_job_put(kc, job);
+			job = kcopyd_job_put(&kc->reserve, job);
 		spin_unlock_irq(&kc->lock);
 		kfree(job);
 		return kcopyd_reject(kc, -ESHUTDOWN,

@@ -73,7 +73,7 @@ static bool past_end(const struct io_region *region)
 	return region->sector > size || region->count > size - region->sector;
 }
 
-/* What is wrong with a region by itself? @block: the largest logical block */
+/* What is wrong with a region by itself? @block: the largest logical block so far */
 static noinline int reject_region(struct kcopyd_client *kc,
 				  const struct io_region *region, int i,
 				  unsigned int block)
@@ -147,42 +147,40 @@ int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 
 	largest = block_sectors(from);
 	unaligned = from->sector | from->count;
+	if (past_end(from))
+		return reject_region(kc, from, -1, largest);
 	for (i = 0; i < num_dests; i++) {
-		if (!dests[i].bdev)
+		const struct io_region *dest = &dests[i];
+
+		if (!dest->bdev)
 			return kcopyd_reject(kc, -EINVAL,
 					     "destination %u has no device", i);
-		if (dests[i].count != from->count)
+		if (dest->count != from->count)
 			return kcopyd_reject(kc, -EINVAL,
 					     "destination %u (%pg) has %llu sectors, the source %llu",
-					     i, dests[i].bdev,
-					     (u64)dests[i].count,
+					     i, dest->bdev, (u64)dest->count,
 					     (u64)from->count);
-		largest = max(largest, block_sectors(&dests[i]));
-		unaligned |= dests[i].sector;
+		largest = max(largest, block_sectors(dest));
+		unaligned |= dest->sector;
+		if (past_end(dest) || bdev_read_only(dest->bdev))
+			return reject_region(kc, dest, i, largest);
+		if (overlap(from, dest))
+			return kcopyd_reject(kc, -EINVAL,
+					     "destination %u (%pg) overlaps the source (%pg) on the disk",
+					     i, dest->bdev, from->bdev);
+		for (j = 0; j < i; j++) {
+			if (overlap(&dests[j], dest))
+				return kcopyd_reject(kc, -EINVAL,
+						     "destinations %u (%pg) and %u (%pg) overlap on the disk",
+						     j, dests[j].bdev, i,
+						     dest->bdev);
+		}
 	}
+	if (unaligned & (largest - 1))
+		return reject_unaligned(kc, from, num_dests, dests, largest);
 	if (kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))
 		return kcopyd_reject(kc, -EINVAL,
 				     "a pool of %u pages cannot hold one logical block of %u bytes",
 				     kc->pool.nr_pages, largest << SECTOR_SHIFT);
-
-	if (unaligned & (largest - 1))
-		return reject_unaligned(kc, from, num_dests, dests, largest);
-	if (past_end(from))
-		return reject_region(kc, from, -1, largest);
-	for (i = 0; i < num_dests; i++) {
-		if (past_end(&dests[i]) || bdev_read_only(dests[i].bdev))
-			return reject_region(kc, &dests[i], i, largest);
-		if (overlap(from, &dests[i]))
-			return kcopyd_reject(kc, -EINVAL,
-					     "destination %u (%pg) overlaps the source (%pg) on the disk",
-					     i, dests[i].bdev, from->bdev);
-		for (j = 0; j < i; j++) {
-			if (overlap(&dests[j], &dests[i]))
-				return kcopyd_reject(kc, -EINVAL,
-						     "destinations %u (%pg) and %u (%pg) overlap on the disk",
-						     j, dests[j].bdev, i,
-						     dests[i].bdev);
-		}
-	}
 	return largest;
 }

@@ -58,12 +58,15 @@ static inline unsigned int part_most(const struct kcopyd_client *kc,
 {
 	const unsigned int least = part_least(job);
 	const sector_t remaining = job->count - job->next;
-	unsigned int most = min(kc->pool.nr_pages / 8, kcopyd_part_pages());
+	unsigned int most;
 
-	most = max(round_down(most, least), least);
-	if (remaining < (sector_t)most * PAGE_SECTORS)
-		most = DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
-	return most;
+	if (remaining > least * PAGE_SECTORS) {
+		most = min(kc->pool.nr_pages / 8, kcopyd_part_pages());
+		most = max(round_down(most, least), least);
+		if (remaining >= (sector_t)most * PAGE_SECTORS)
+			return most;
+	}
+	return DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
 }
 
 /* What disks share of the free pages: the last quarter of all is not for that. */
@@ -212,9 +215,9 @@ static inline void part_write(struct kcopyd_part *part,
 }
 
 /* Begin a part with so many pages. */
-static inline void part_start(struct kcopyd_client *kc,
-			      struct kcopyd_part *part, unsigned int nr,
-			      bool exempt)
+static __always_inline void part_start(struct kcopyd_client *kc,
+				       struct kcopyd_part *part,
+				       unsigned int nr, bool exempt)
 {
 	struct kcopyd_job *job = part->job;
 
@@ -233,20 +236,34 @@ static inline void part_start(struct kcopyd_client *kc,
 	part_read(part);
 }
 
+/*
+ * A job that came from another list keeps the turn that it had there, or nearly
+ * had: of a large one that goes to and fro between its disks' lists, small ones
+ * would else be ahead each time.
+ */
 static void job_wait(struct kcopyd_client *kc, struct kcopyd_job *job,
-		     struct kcopyd_fifo *fifo)
+		     struct kcopyd_fifo *fifo, const struct kcopyd_fifo *from)
 {
 	kcopyd_fifo_add(fifo, &job->node, job->small);
 	kc->waiting++;
+	if (fifo == from)
+		kcopyd_fifo_first(fifo, &job->node, job->small);
+	else if (from && !job->small)
+		fifo->streak = max_t(unsigned int, fifo->streak, job->streak);
 }
 
-/* Where a job that comes from nowhere has to queue up behind others, or NULL. */
+/*
+ * Where a job has to queue up behind others, or NULL. One that comes from the
+ * pool's list is at the end of those of its disks, or the jobs there would be
+ * passed for as long as others wait for the pool.
+ */
 static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
-					const struct kcopyd_job *job)
+					const struct kcopyd_job *job,
+					const struct kcopyd_fifo *from)
 {
 	unsigned int i;
 
-	if (!kcopyd_fifo_empty(&kc->starved))
+	if (from != &kc->starved && !kcopyd_fifo_empty(&kc->starved))
 		return &kc->starved;
 	for (i = 0; i <= job->num_dests; i++) {
 		struct kcopyd_fifo *waiting = &job_queue(job, i)->waiting;
@@ -280,18 +297,16 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		unsigned int nr;
 		bool exempt;
 
-		if (unlikely(kc->waiting && !from)) {
-			wait = others_first(kc, job);
+		if (unlikely(kc->waiting && (!from || from == &kc->starved))) {
+			wait = others_first(kc, job, from);
 			if (wait) {
-				job_wait(kc, job, wait);
+				job_wait(kc, job, wait, from);
 				return NULL;
 			}
 		}
 		nr = part_grant(kc, job, &wait, &exempt);
 		if (unlikely(!nr)) {
-			job_wait(kc, job, wait);
-			if (wait == from)
-				kcopyd_fifo_first(wait, &job->node, job->small);
+			job_wait(kc, job, wait, from);
 			return wait;
 		}
 		part = kcopyd_part_get(job);
@@ -310,10 +325,13 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 static struct kcopyd_fifo *fifo_advance(struct kcopyd_client *kc,
 					struct kcopyd_fifo *fifo)
 {
-	struct list_head *node = kcopyd_fifo_pop(fifo);
+	const unsigned int streak = fifo->streak;
+	struct kcopyd_job *job = list_entry(kcopyd_fifo_pop(fifo),
+					    struct kcopyd_job, node);
 
+	job->streak = streak;
 	kc->waiting--;
-	return job_advance(kc, list_entry(node, struct kcopyd_job, node), fifo);
+	return job_advance(kc, job, fifo);
 }
 
 /* Is there I/O of the disk itself, at whose end its list is looked at? */
@@ -322,9 +340,16 @@ static bool queue_in_flight(const struct kcopyd_queue *queue)
 	return queue->reading || queue->writing;
 }
 
-/* A disk holds fewer pages: its waiting jobs are to be looked at. */
-static void queue_mark(struct kcopyd_queue *queue)
+/*
+ * A disk holds so many pages less: its waiting jobs are to be looked at, but not
+ * for each of very many.
+ */
+static inline void queue_mark(struct kcopyd_queue *queue, unsigned int nr_pages)
 {
+	queue->returned += nr_pages;
+	if (queue->returned <= (queue->reading + queue->writing) / 64)
+		return;
+	queue->returned = 0;
 	if (!kcopyd_fifo_empty(&queue->waiting) && list_empty(&queue->resume))
 		list_add_tail(&queue->resume, &queue->kc->resume);
 }
@@ -438,7 +463,7 @@ static void part_forget(struct kcopyd_part *part)
 
 	part_coming(part, -part->nr_pages);
 	for (i = 0; i < job->num_dests; i++)
-		queue_mark(job->dests[i].queue);
+		queue_mark(job->dests[i].queue, part->nr_pages);
 }
 
 /* In sequence, the next part's data may have been waiting for this one's. */
@@ -459,7 +484,8 @@ static void seq_next(struct kcopyd_client *kc, struct kcopyd_job *job)
 }
 
 /* A piece is done with: on to what is left of the part. */
-static inline void part_next(struct kcopyd_client *kc, struct kcopyd_part *part)
+static __always_inline void part_next(struct kcopyd_client *kc,
+				      struct kcopyd_part *part)
 {
 	struct kcopyd_job *job = part->job;
 
@@ -476,26 +502,13 @@ static inline void part_next(struct kcopyd_client *kc, struct kcopyd_part *part)
 		seq_next(kc, job);
 }
 
-static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
-			    int err)
+/* A read has failed, or its job was stopped meanwhile: then @err may be 0. */
+static noinline void read_failed(struct kcopyd_client *kc,
+				 struct kcopyd_part *part, int err)
 {
 	struct kcopyd_job *job = part->job;
-	struct kcopyd_queue *queue = job->queue;
 
-	queue->reading -= part->nr_pages;
-	if (unlikely(part->exempt))
-		queue->exempt = false;
-	part->exempt = false;
-	if (unlikely(kc->waiting))
-		queue_mark(queue);
-
-	if (likely(!err && !job->stopped)) {
-		if (!job->seq || list_is_first(&part->node, &job->parts))
-			part_write(part, queue_idle_worker(queue,
-							   &part->ops[0]));
-		else
-			part->state = KCOPYD_PART_READ;
-	} else if (err && !job->stopped && !part->alone) {
+	if (err && !job->stopped && !part->alone) {
 		/* Was it a neighbour, merged into one request with this one? */
 		part->alone = true;
 		part_read(part);
@@ -517,6 +530,28 @@ static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	}
 }
 
+static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+			    int err)
+{
+	struct kcopyd_job *job = part->job;
+	struct kcopyd_queue *queue = job->queue;
+
+	queue->reading -= part->nr_pages;
+	if (unlikely(part->exempt)) {
+		queue->exempt = false;
+		part->exempt = false;
+	}
+	if (unlikely(kc->waiting))
+		queue_mark(queue, part->nr_pages);
+
+	if (unlikely(err || job->stopped))
+		read_failed(kc, part, err);
+	else if (!job->seq || list_is_first(&part->node, &job->parts))
+		part_write(part, queue_idle_worker(queue, &part->ops[0]));
+	else
+		part->state = KCOPYD_PART_READ;
+}
+
 static inline void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 			     unsigned int slot, int err)
 {
@@ -525,7 +560,7 @@ static inline void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 
 	queue->writing -= part->nr_pages;
 	if (unlikely(kc->waiting))
-		queue_mark(queue);
+		queue_mark(queue, part->nr_pages);
 	if (unlikely(err && err != -ECANCELED)) {
 		job->write_err |= 1U << slot;
 		if (!job->ignore)
@@ -555,7 +590,8 @@ void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 		read_end(kc, part, err);
 	else
 		write_end(kc, part, op->slot, err);
-	if (unlikely(kc->waiting))
+	if (unlikely(kc->waiting && (!list_empty(&kc->resume) ||
+				     !kcopyd_fifo_empty(&kc->starved))))
 		advance(kc, false);
 	job_continue(kc, job);
 	spin_unlock_irqrestore(&kc->lock, flags);

@@ -37,7 +37,8 @@ static inline void dispatch_ended_err(int err, void *context)
 KCOPYD_DM_IO_NOTIFY(dispatch_ended)
 
 /* May sleep; @op may be gone on return. */
-static inline void dispatch_submit(struct kcopyd_client *kc, struct kcopyd_op *op)
+static __always_inline void dispatch_submit(struct kcopyd_client *kc,
+					    struct kcopyd_op *op)
 {
 	const struct kcopyd_part *part = kcopyd_op_part(op);
 	const struct kcopyd_job *job = part->job;

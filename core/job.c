@@ -41,13 +41,6 @@ static void job_init(struct kcopyd_job *job, unsigned int num_dests)
 	part_init(job->first, job);
 }
 
-static void reserve_put(struct kcopyd_reserve *reserve, struct kcopyd_job *job)
-{
-	job->next_job = reserve->free;
-	reserve->free = job;
-	reserve->nr_free++;
-}
-
 /**
  * kcopyd_reserve_init() - set job objects aside
  * @kc: the client
@@ -66,12 +59,18 @@ int kcopyd_reserve_init(struct kcopyd_client *kc)
 		job = kmalloc(job_size(KCOPYD_MAX_DESTS), KCOPYD_GFP_CREATE);
 		if (!job)
 			return -ENOMEM;
-		reserve_put(reserve, job);
+		kcopyd_reserve_put(reserve, job);
 	}
 	return 0;
 }
 
-static void free_list(struct kcopyd_job *job)
+/**
+ * kcopyd_job_free() - free job objects
+ * @job: the first one of a list, or NULL
+ *
+ * Context: Any, without the client's lock.
+ */
+void kcopyd_job_free(struct kcopyd_job *job)
 {
 	while (job) {
 		struct kcopyd_job *next = job->next_job;
@@ -83,8 +82,8 @@ static void free_list(struct kcopyd_job *job)
 
 void kcopyd_reserve_exit(struct kcopyd_client *kc)
 {
-	free_list(kc->reserve.free);
-	free_list(kc->reserve.kept);
+	kcopyd_job_free(kc->reserve.free);
+	kcopyd_job_free(kc->reserve.kept);
 }
 
 /*
@@ -162,35 +161,6 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 }
 
 /**
- * kcopyd_job_put() - give a job object back
- * @kc: the client
- * @job: the job, in no list and with no part on its way
- *
- * Context: Any, under the client's lock.
- * Return: what is left to kfree(), without the lock; or NULL.
- */
-struct kcopyd_job *kcopyd_job_put(struct kcopyd_client *kc,
-				  struct kcopyd_job *job)
-{
-	struct kcopyd_reserve *reserve = &kc->reserve;
-
-	if (job->reserved != KCOPYD_RESERVED_NOT) {
-		reserve->used[job->reserved]--;
-		reserve_put(reserve, job);
-	} else if (job->num_dests == 1 && reserve->nr_kept < KCOPYD_JOBS_KEPT) {
-		job->next_job = reserve->kept;
-		reserve->kept = job;
-		reserve->nr_kept++;
-	} else {
-		return job;
-	}
-	/* A sleeper looked under the lock after it had become visible here. */
-	if (unlikely(waitqueue_active(&reserve->wait)))
-		wake_up(&reserve->wait);
-	return NULL;
-}
-
-/**
  * kcopyd_part_get() - get a part object for a job
  * @job: the job
  *
@@ -211,17 +181,4 @@ struct kcopyd_part *kcopyd_part_get(struct kcopyd_job *job)
 	if (part)
 		part_init(part, job);
 	return part;
-}
-
-/**
- * kcopyd_part_put() - give a part object back
- * @part: the part, in no list and without pages
- *
- * Context: Any, under the client's lock.
- */
-void kcopyd_part_put(struct kcopyd_part *part)
-{
-	part->state = KCOPYD_PART_FREE;
-	if (part != part->job->first)
-		kfree(part);
 }

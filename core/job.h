@@ -7,6 +7,7 @@
 #define KCOPYD_CORE_JOB_H
 
 #include <linux/list.h>
+#include <linux/slab.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
@@ -115,6 +116,7 @@ enum kcopyd_reserved {
  * @reserved: enum kcopyd_reserved
  * @stopped: no further I/O is started
  * @inflight: parts on their way
+ * @streak: small ones that went ahead of it in the list that it waited in last
  * @read_err: as in kcopyd_notify_fn
  * @write_err: as in kcopyd_notify_fn
  * @next: sectors handed out to parts so far
@@ -142,6 +144,7 @@ struct kcopyd_job {
 	/* Under the client's lock. */
 	bool stopped;
 	u8 inflight;
+	u8 streak;
 	int read_err;
 	unsigned int write_err;
 	sector_t next;
@@ -201,10 +204,8 @@ int kcopyd_reserve_init(struct kcopyd_client *kc);
 void kcopyd_reserve_exit(struct kcopyd_client *kc);
 struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 				    unsigned int num_dests);
-struct kcopyd_job *kcopyd_job_put(struct kcopyd_client *kc,
-				  struct kcopyd_job *job);
+void kcopyd_job_free(struct kcopyd_job *job);
 struct kcopyd_part *kcopyd_part_get(struct kcopyd_job *job);
-void kcopyd_part_put(struct kcopyd_part *part);
 
 /* Precondition: there is one. */
 static inline struct kcopyd_job *
@@ -235,6 +236,55 @@ static inline struct kcopyd_job *kcopyd_job_kept(struct kcopyd_reserve *reserve,
 	if (waitqueue_active(&reserve->wait))
 		return NULL;
 	return kcopyd_job_take_kept(reserve);
+}
+
+/* The objects set aside are in no order. */
+static inline void kcopyd_reserve_put(struct kcopyd_reserve *reserve,
+				      struct kcopyd_job *job)
+{
+	job->next_job = reserve->free;
+	reserve->free = job;
+	reserve->nr_free++;
+}
+
+/**
+ * kcopyd_job_put() - give a job object back
+ * @reserve: the client's objects
+ * @job: the job, in no list and with no part on its way
+ *
+ * Context: Any, under the client's lock.
+ * Return: what is left to kcopyd_job_free(), without the lock; or NULL.
+ */
+static inline struct kcopyd_job *kcopyd_job_put(struct kcopyd_reserve *reserve,
+						struct kcopyd_job *job)
+{
+	if (unlikely(job->reserved != KCOPYD_RESERVED_NOT)) {
+		reserve->used[job->reserved]--;
+		kcopyd_reserve_put(reserve, job);
+	} else if (job->num_dests == 1 && reserve->nr_kept < KCOPYD_JOBS_KEPT) {
+		job->next_job = reserve->kept;
+		reserve->kept = job;
+		reserve->nr_kept++;
+	} else {
+		return job;
+	}
+	/* A sleeper looked under the lock after it had become visible here. */
+	if (unlikely(waitqueue_active(&reserve->wait)))
+		wake_up(&reserve->wait);
+	return NULL;
+}
+
+/**
+ * kcopyd_part_put() - give a part object back
+ * @part: the part, in no list and without pages
+ *
+ * Context: Any, under the client's lock.
+ */
+static inline void kcopyd_part_put(struct kcopyd_part *part)
+{
+	part->state = KCOPYD_PART_FREE;
+	if (unlikely(part != part->job->first))
+		kfree(part);
 }
 
 #endif /* KCOPYD_CORE_JOB_H */

@@ -6,28 +6,51 @@
  */
 #include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "client.h"
 #include "notify.h"
 
-/* After so many callbacks the time is looked at. */
+/* Callbacks that are called in a row without the lock between them. */
 #define NOTIFY_BATCH 8
 
 /* Nanoseconds of callbacks before other work on this CPU has its turn. */
 #define NOTIFY_SLICE 1000000
 
-static struct kcopyd_job *done_pop(struct kcopyd_client *kc)
-{
-	struct kcopyd_job *job = kc->done;
+/* What is left of a job when its callback is due. */
+struct notify {
+	kcopyd_notify_fn fn;
+	void *context;
+	int read_err;
+	unsigned int write_err;
+};
 
-	if (job) {
+/* Takes jobs out; those objects that are not kept are linked in @unused. */
+static unsigned int done_pop(struct kcopyd_client *kc, struct notify *batch,
+			     struct kcopyd_job **unused)
+{
+	struct kcopyd_job *job;
+	unsigned int nr = 0;
+
+	*unused = NULL;
+	while (nr < NOTIFY_BATCH && (job = kc->done)) {
 		kc->done = job->next_job;
-		if (!kc->done)
-			kc->done_tail = &kc->done;
+		batch[nr++] = (struct notify){
+			.fn = job->fn,
+			.context = job->context,
+			.read_err = job->read_err,
+			.write_err = job->write_err,
+		};
+		/* Before the callback, which may well submit the next copy. */
+		job = kcopyd_job_put(&kc->reserve, job);
+		if (job) {
+			job->next_job = *unused;
+			*unused = job;
+		}
 	}
-	return job;
+	if (!kc->done)
+		kc->done_tail = &kc->done;
+	return nr;
 }
 
 static void notify_work(struct work_struct *work)
@@ -35,33 +58,30 @@ static void notify_work(struct work_struct *work)
 	struct kcopyd_client *kc =
 		container_of(work, struct kcopyd_client, notify_work);
 	unsigned int noio = memalloc_noio_save();
+	struct notify batch[NOTIFY_BATCH];
 	const u64 began = local_clock();
-	struct kcopyd_job *job;
-	unsigned int n = 0;
+	struct kcopyd_job *unused;
+	unsigned int nr, i;
 
 	/* This task does nothing but callbacks from here to the end. */
 	WRITE_ONCE(kc->notify_task, current);
 	spin_lock_irq(&kc->lock);
-	while ((job = done_pop(kc))) {
-		kcopyd_notify_fn fn = job->fn;
-		void *context = job->context;
-		int read_err = job->read_err;
-		unsigned int write_err = job->write_err;
-
-		/* Before the callback, which may well submit the next copy. */
-		job = kcopyd_job_put(kc, job);
+	while ((nr = done_pop(kc, batch, &unused))) {
 		spin_unlock_irq(&kc->lock);
 
-		kfree(job);
-		fn(read_err, write_err, context);
-		cond_resched();
+		kcopyd_job_free(unused);
+		for (i = 0; i < nr; i++) {
+			batch[i].fn(batch[i].read_err, batch[i].write_err,
+				    batch[i].context);
+			cond_resched();
+		}
 
 		spin_lock_irq(&kc->lock);
-		if (!--kc->jobs)
+		kc->jobs -= nr;
+		if (!kc->jobs)
 			wake_up_all(&kc->idle_wait);
 		/* Callbacks that do not sleep let nobody else have this CPU. */
-		if (!(++n % NOTIFY_BATCH) && kc->done &&
-		    local_clock() - began > NOTIFY_SLICE) {
+		if (kc->done && local_clock() - began > NOTIFY_SLICE) {
 			queue_work(kc->notify_wq, &kc->notify_work);
 			break;
 		}
@@ -93,21 +113,4 @@ void kcopyd_notify_init(struct kcopyd_client *kc)
 void kcopyd_notify_exit(struct kcopyd_client *kc)
 {
 	lockdep_unregister_key(&kc->notify_key);
-}
-
-/**
- * kcopyd_notify() - make the callback of a finished job due
- * @kc: the client
- * @job: the job, which is no longer the caller's
- *
- * Context: Any, under the client's lock.
- */
-void kcopyd_notify(struct kcopyd_client *kc, struct kcopyd_job *job)
-{
-	lockdep_assert_held(&kc->lock);
-	if (!kc->done)
-		queue_work(kc->notify_wq, &kc->notify_work);
-	job->next_job = NULL;
-	*kc->done_tail = job;
-	kc->done_tail = &job->next_job;
 }

@@ -6,6 +6,7 @@
  * what it costs depends on the runs, not on the pages.
  */
 #include <linux/bitmap.h>
+#include <linux/find.h>
 #include <linux/gfp.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -98,6 +99,8 @@ int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages)
 	}
 	for (i = 0; i < nr_pages; i++)
 		kcopyd_pool_link(pool, i);
+	bitmap_set(pool->used, nr_pages,
+		   round_up(nr_pages, BITS_PER_LONG) - nr_pages);
 	pool->nr_free = nr_pages;
 	return 0;
 
@@ -185,6 +188,8 @@ void kcopyd_pool_put_runs(struct kcopyd_pool *pool, struct page_list *head)
 		head = pool->pages[start + nr - 1].next;
 		kcopyd_pool_link(pool, start + nr - 1);
 		bitmap_clear(pool->used, start, nr);
+		pool->low = min_t(unsigned int, pool->low,
+				  start / BITS_PER_LONG);
 		pool->nr_free += nr;
 	}
 }

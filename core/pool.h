@@ -5,7 +5,7 @@
 
 #include <linux/bitops.h>
 #include <linux/dm-io.h>
-#include <linux/find.h>
+#include <linux/minmax.h>
 
 /*
  * Everything a client allocates at creation: an allocation that fails does so
@@ -27,8 +27,10 @@
  *	to the next one, but for the last of each run that is handed out
  * @runs: length of the run that starts at a page, while it is handed out
  * @nr_free: pages not handed out
+ * @low: a word of @used before which no page is free
  * @next: where the search for a piece of several pages starts
- * @used: one bit a page, set while it is handed out
+ * @used: one bit a page, set while it is handed out, and in what is left of the
+ *	last word
  */
 struct kcopyd_pool {
 	/* Never change after kcopyd_pool_init(). */
@@ -38,6 +40,7 @@ struct kcopyd_pool {
 	/* Under the lock of the client that owns the pool, as are links of @pages. */
 	unsigned int *runs;
 	unsigned int nr_free;
+	unsigned int low;
 	unsigned int next;
 	unsigned long *used;
 };
@@ -66,15 +69,20 @@ void kcopyd_pool_put_runs(struct kcopyd_pool *pool, struct page_list *head);
  * Context: Any, under the client's lock.
  * Return: the first of a chain of exactly @nr nodes.
  */
-static inline struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool,
-						unsigned int nr)
+static __always_inline struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool,
+							 unsigned int nr)
 {
+	unsigned int word = pool->low;
 	unsigned int i;
 
 	if (nr != 1 || !pool->nr_free)
 		return kcopyd_pool_get_runs(pool, nr);
-	i = find_first_zero_bit(pool->used, pool->nr_pages);
-	__set_bit(i, pool->used);
+	while (!~pool->used[word])
+		word++;
+	i = ffz(pool->used[word]);
+	pool->used[word] |= BIT(i);
+	pool->low = word;
+	i += word * BITS_PER_LONG;
 	pool->nr_free--;
 	pool->runs[i] = 1;
 	pool->pages[i].next = NULL;
@@ -99,6 +107,7 @@ static inline void kcopyd_pool_put(struct kcopyd_pool *pool,
 	}
 	kcopyd_pool_link(pool, i);
 	__clear_bit(i, pool->used);
+	pool->low = min_t(unsigned int, pool->low, i / BITS_PER_LONG);
 	pool->nr_free++;
 }
 

@@ -274,7 +274,8 @@ static void fairness_bulk_is_not_starved(struct kunit *test)
 	struct tclient *client = fixture_client(f, 16);
 	struct tdisk *from = fixture_small_disk(f, 1, DISK_SECTORS);
 	struct tdisk *to = fixture_small_disk(f, 2, DISK_SECTORS);
-	struct copy *bulk = fixture_copy(client, from, 0, 600);
+	/* So long as that it would get stuck if it could. */
+	struct copy *bulk = fixture_copy(client, from, 0, 1500);
 	unsigned int i;
 
 	copy_to(bulk, to, 0);
@@ -288,7 +289,7 @@ static void fairness_bulk_is_not_starved(struct kunit *test)
 	}
 	copy_run(bulk, 0);
 	copy_expect(bulk, 0, 0);
-	copy_expect_copied_part(bulk, 0, 0, 600);
+	copy_expect_copied_part(bulk, 0, 0, 1500);
 }
 
 /* Nor do small ones starve each other, or one bulk copy another. */

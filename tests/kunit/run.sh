@@ -5,13 +5,22 @@
 # line for each test case and the total as the last line. A report of the kernel
 # or a suite that did not run to its end is a failure.
 #
-#	run.sh [SUITE...]	of the suites that use disks, run only these
+#	run.sh [--no-leak-scan] [SUITE...]
+#
+# Of the suites that use disks, run only these. The scan for memory that was lost
+# takes a minute.
 #
 # KCOPYD_KUNIT_LOG names a file that keeps the kernel's console.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # The flags of an outer make, like -j, are not for the builds here.
 unset MAKEFLAGS MFLAGS MAKELEVEL
+
+leaks=()
+if [ "${1-}" = --no-leak-scan ]; then
+	leaks=("$1")
+	shift
+fi
 
 tests/qemu/deps.sh build boot lint
 
@@ -57,7 +66,7 @@ archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
 tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testing/kunit
 
 boot=0
-run tests/qemu/boot.sh --kernel debug-6.1 --timeout 1500 --log "$work/console" \
+run tests/qemu/boot.sh --kernel debug-6.1 --timeout 1500 --log "$work/console" "${leaks[@]}" \
 	--module "$work/kcopyd.ko" --module "$work/kcopyd_kunit.ko" \
 	tests/kunit/guest.sh "$@" >"$work/boot" 2>&1 || boot=$?
 touch "$work/console"
