@@ -38,12 +38,25 @@ static void client_free(struct kcopyd_client *kc)
 	kfree(kc);
 }
 
+static void teardown_remind(struct kcopyd_client *kc)
+{
+	const struct kcopyd_job *job;
+
+	spin_lock_irq(&kc->lock);
+	pr_warn("client %u (%ps): destroy is waiting for %u copies and callbacks\n",
+		kc->id, kc->creator, kc->jobs);
+	job = list_first_entry_or_null(&kc->prepared, struct kcopyd_job, node);
+	if (job)
+		pr_warn("client %u (%ps): the callback %ps was prepared, and kcopyd_do_callback() not called for it\n",
+			kc->id, kc->creator, job->fn);
+	spin_unlock_irq(&kc->lock);
+}
+
 static void client_teardown(struct kcopyd_client *kc)
 {
 	while (!wait_event_timeout(kc->idle_wait, !READ_ONCE(kc->jobs),
 				   TEARDOWN_REMIND))
-		pr_warn("client %u (%ps): destroy is waiting for %u copies\n",
-			kc->id, kc->creator, READ_ONCE(kc->jobs));
+		teardown_remind(kc);
 	client_free(kc);
 }
 
@@ -92,6 +105,7 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 	ratelimit_state_init(&kc->log_limit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
 	INIT_WORK(&kc->teardown_work, teardown_work);
+	INIT_LIST_HEAD(&kc->prepared);
 	kcopyd_notify_init(kc);
 	kcopyd_copy_init(kc);
 	kcopyd_queues_init(kc, kcopyd_dispatch_work);
@@ -168,6 +182,81 @@ void kcopyd_client_destroy(struct kcopyd_client *kc)
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_destroy);
 
+static int reject_for_memory(struct kcopyd_client *kc)
+{
+	return kcopyd_reject(kc, -EAGAIN,
+			     "no memory, and its callbacks have used up the reserve");
+}
+
+/* Under the lock, which it drops; @job may be NULL. */
+static noinline int reject_shutdown(struct kcopyd_client *kc,
+				    struct kcopyd_job *job)
+	__releases(&kc->lock)
+{
+	if (job)
+		job = kcopyd_job_put(&kc->reserve, job);
+	spin_unlock_irq(&kc->lock);
+	kfree(job);
+	return kcopyd_reject(kc, -ESHUTDOWN, "it is being destroyed");
+}
+
+static int reject_client(void *caller)
+{
+	pr_err_ratelimited("%ps: request rejected: no client\n", caller);
+	return -EINVAL;
+}
+
+/* @from is NULL to zero. The caller has looked at all but the regions and flags. */
+static __always_inline int submit(struct kcopyd_client *kc,
+				  const struct io_region *from,
+				  unsigned int num_dests,
+				  const struct io_region *dests,
+				  unsigned int flags, kcopyd_notify_fn fn,
+				  void *context)
+{
+	struct kcopyd_job *job;
+	unsigned int i;
+	int r;
+
+	r = kcopyd_check(kc, from, num_dests, dests, flags);
+	if (r < 0)
+		return r;
+
+	spin_lock_irq(&kc->lock);
+	job = kcopyd_job_kept(&kc->reserve, num_dests);
+	if (unlikely(!job && !kc->shutdown)) {
+		spin_unlock_irq(&kc->lock);
+		job = kcopyd_job_alloc(kc, num_dests);
+		if (IS_ERR(job))
+			return reject_for_memory(kc);
+		spin_lock_irq(&kc->lock);
+	}
+	if (unlikely(kc->shutdown))
+		return reject_shutdown(kc, job);
+
+	job->fn = fn;
+	job->context = context;
+	job->zero = !from;
+	if (!from)
+		from = dests;
+	job->bdev = from->bdev;
+	job->sector = from->sector;
+	job->count = from->count;
+	job->granule = max_t(unsigned int, KCOPYD_GRANULE, r);
+	job->small = from->count <= KCOPYD_SMALL_SECTORS;
+	job->seq = flags & KCOPYD_WRITE_SEQ;
+	for (i = 0; i < num_dests; i++) {
+		job->dests[i].bdev = dests[i].bdev;
+		job->dests[i].sector = dests[i].sector;
+		job->seq |= bdev_is_zoned(dests[i].bdev);
+	}
+	job->ignore = (flags & KCOPYD_IGNORE_ERROR) && !job->seq;
+	kc->jobs++;
+	kcopyd_copy_start(kc, job);
+	spin_unlock_irq(&kc->lock);
+	return 0;
+}
+
 /**
  * kcopyd_copy() - copy a range of sectors to one or more places
  * @kc: the client
@@ -196,63 +285,153 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 		unsigned int num_dests, struct io_region *dests,
 		unsigned int flags, kcopyd_notify_fn fn, void *context)
 {
-	struct kcopyd_job *job;
-	unsigned int i;
-	int r;
-
-	if (!kc) {
-		pr_err_ratelimited("%ps: copy rejected: no client\n",
-				   __builtin_return_address(0));
-		return -EINVAL;
-	}
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
 	if (!fn)
 		return kcopyd_reject(kc, -EINVAL, "no callback");
-	r = kcopyd_check(kc, from, num_dests, dests, flags);
-	if (r < 0)
-		return r;
-
-	spin_lock_irq(&kc->lock);
-	job = kcopyd_job_kept(&kc->reserve, num_dests);
-	if (unlikely(!job && !kc->shutdown)) {
-		spin_unlock_irq(&kc->lock);
-		job = kcopyd_job_alloc(kc, num_dests);
-		if (IS_ERR(job))
-			return kcopyd_reject(kc, PTR_ERR(job),
-					     "no memory, and its callbacks have used up the reserve");
-		spin_lock_irq(&kc->lock);
-	}
-	if (unlikely(kc->shutdown)) {
-		if (job)
-			job = kcopyd_job_put(&kc->reserve, job);
-		spin_unlock_irq(&kc->lock);
-		kfree(job);
-		return kcopyd_reject(kc, -ESHUTDOWN,
-				     "it is being destroyed");
-	}
-
-	job->fn = fn;
-	job->context = context;
-	job->bdev = from->bdev;
-	job->sector = from->sector;
-	job->count = from->count;
-	job->granule = max_t(unsigned int, KCOPYD_GRANULE, r);
-	job->small = from->count <= KCOPYD_SMALL_SECTORS;
-	job->seq = flags & KCOPYD_WRITE_SEQ;
-	for (i = 0; i < num_dests; i++) {
-		job->dests[i].bdev = dests[i].bdev;
-		job->dests[i].sector = dests[i].sector;
-		job->seq |= bdev_is_zoned(dests[i].bdev);
-	}
-	job->ignore = (flags & KCOPYD_IGNORE_ERROR) && !job->seq;
-	kc->jobs++;
-	kcopyd_copy_start(kc, job);
-	spin_unlock_irq(&kc->lock);
-	return 0;
+	if (!from)
+		return kcopyd_reject(kc, -EINVAL, "no source");
+	return submit(kc, from, num_dests, dests, flags, fn, context);
 }
 EXPORT_SYMBOL_GPL(kcopyd_copy);
 
+/**
+ * kcopyd_zero() - fill a range of sectors of one or more devices with zeroes
+ * @kc: the client
+ * @num_dests: number of destinations, from 1 to KCOPYD_MAX_DESTS
+ * @dests: the ranges, all of the same length
+ * @flags: KCOPYD_IGNORE_ERROR, KCOPYD_WRITE_SEQ, or 0
+ * @fn: as for kcopyd_copy(), with a @read_err of 0
+ * @context: passed to @fn
+ *
+ * A device is told to write the zeroes itself, and may unmap the blocks if they
+ * read as zeroes then. Where it cannot, or refuses, or fails, zeroes are written
+ * like data. None of it takes pages of the client's pool.
+ *
+ * Context: As kcopyd_copy().
+ * Return: As kcopyd_copy().
+ */
+int kcopyd_zero(struct kcopyd_client *kc, unsigned int num_dests,
+		struct io_region *dests, unsigned int flags,
+		kcopyd_notify_fn fn, void *context)
+{
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (!fn)
+		return kcopyd_reject(kc, -EINVAL, "no callback");
+	return submit(kc, NULL, num_dests, dests, flags, fn, context);
+}
+EXPORT_SYMBOL_GPL(kcopyd_zero);
+
+/**
+ * kcopyd_prepare_callback() - set up a callback for an event of the caller's own
+ * @kc: the client
+ * @fn: what kcopyd_do_callback() will call, in turn with the callbacks of copies
+ * @context: passed to @fn
+ * @result: receives the callback; untouched on failure
+ *
+ * For work that ends where it must not sleep, such as in an end_io, but is to be
+ * followed up like a copy. kcopyd_client_destroy() waits for the callback.
+ *
+ * Context: As kcopyd_copy().
+ * Return: 0; -EINVAL for a NULL argument; -ESHUTDOWN and -EAGAIN as from
+ * kcopyd_copy().
+ */
+int kcopyd_prepare_callback(struct kcopyd_client *kc, kcopyd_notify_fn fn,
+			    void *context, struct kcopyd_job **result)
+{
+	struct kcopyd_job *job;
+
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (!fn || !result)
+		return kcopyd_reject(kc, -EINVAL, fn ? "no place for the prepared callback" :
+						       "no callback");
+	job = kcopyd_job_alloc(kc, 1);
+	if (IS_ERR(job))
+		return reject_for_memory(kc);
+
+	spin_lock_irq(&kc->lock);
+	if (kc->shutdown)
+		return reject_shutdown(kc, job);
+	job->fn = fn;
+	job->context = context;
+	job->queue = &kc->queues.shared;
+	list_add_tail(&job->node, &kc->prepared);
+	kc->jobs++;
+	spin_unlock_irq(&kc->lock);
+	*result = job;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kcopyd_prepare_callback);
+
+/**
+ * kcopyd_do_callback() - make a prepared callback due
+ * @callback: from kcopyd_prepare_callback(); not to be used again
+ * @read_err: passed to the callback
+ * @write_err: passed to the callback
+ *
+ * Context: Any, hard interrupts included. The callback runs later, on the client's
+ * workqueue.
+ */
+void kcopyd_do_callback(struct kcopyd_job *callback, int read_err,
+			unsigned int write_err)
+{
+	struct kcopyd_client *kc = kcopyd_job_client(callback);
+	unsigned long flags;
+
+	spin_lock_irqsave(&kc->lock, flags);
+	list_del(&callback->node);
+	callback->read_err = read_err;
+	callback->write_err = write_err;
+	kcopyd_notify(kc, callback);
+	spin_unlock_irqrestore(&kc->lock, flags);
+}
+EXPORT_SYMBOL_GPL(kcopyd_do_callback);
+
+static void flush_reached(int read_err, unsigned int write_err, void *context)
+{
+	complete(context);
+}
+
+/**
+ * kcopyd_client_flush() - wait for the callbacks that are due
+ * @kc: the client
+ *
+ * When it returns, every callback has returned whose copy had ended before. It
+ * does not wait for I/O in flight, nor for callbacks that become due meanwhile.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EINVAL if @kc is NULL; -EDEADLK in one of the client's own
+ * callbacks, said in the log.
+ */
+int kcopyd_client_flush(struct kcopyd_client *kc)
+{
+	DECLARE_COMPLETION_ONSTACK(reached);
+	/* The last callback that is due is this one's own. */
+	struct kcopyd_job mark = {
+		.fn = flush_reached,
+		.context = &reached,
+		.reserved = KCOPYD_RESERVED_CALLER,
+	};
+
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (kcopyd_in_callback(kc))
+		return kcopyd_reject(kc, -EDEADLK,
+				     "flush in its own callback would wait for itself");
+	spin_lock_irq(&kc->lock);
+	kc->jobs++;
+	kcopyd_notify(kc, &mark);
+	spin_unlock_irq(&kc->lock);
+	wait_for_completion(&reached);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_flush);
+
 static int __init kcopyd_init(void)
 {
+	kcopyd_dispatch_init();
 	teardown_wq = alloc_workqueue("kcopyd_teardown",
 				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return teardown_wq ? 0 : -ENOMEM;

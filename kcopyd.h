@@ -22,6 +22,7 @@ extern "C" {
 
 struct block_device;
 struct kcopyd_client;
+struct kcopyd_job;
 
 /* Each destination has one bit of the callback's write_err. */
 #define KCOPYD_MAX_DESTS	32U
@@ -76,6 +77,18 @@ void kcopyd_client_destroy(struct kcopyd_client *kc);
 int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 		unsigned int num_dests, struct io_region *dests,
 		unsigned int flags, kcopyd_notify_fn fn, void *context);
+
+int kcopyd_zero(struct kcopyd_client *kc, unsigned int num_dests,
+		struct io_region *dests, unsigned int flags,
+		kcopyd_notify_fn fn, void *context);
+
+int kcopyd_prepare_callback(struct kcopyd_client *kc, kcopyd_notify_fn fn,
+			    void *context, struct kcopyd_job **result);
+
+void kcopyd_do_callback(struct kcopyd_job *callback, int read_err,
+			unsigned int write_err);
+
+int kcopyd_client_flush(struct kcopyd_client *kc);
 
 #ifdef __cplusplus
 }

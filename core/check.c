@@ -31,7 +31,7 @@ int kcopyd_reject(struct kcopyd_client *kc, int err, const char *fmt, ...)
 
 	va_start(args, fmt);
 	vaf.va = &args;
-	pr_err("client %u (%ps): copy rejected: %pV\n", kc->id, kc->creator,
+	pr_err("client %u (%ps): request rejected: %pV\n", kc->id, kc->creator,
 	       &vaf);
 	va_end(args);
 	return err;
@@ -105,9 +105,10 @@ static int reject_unaligned(struct kcopyd_client *kc,
 {
 	unsigned int i = 0;
 
-	if ((from->sector | from->count) & (block - 1))
+	if (from && (from->sector | from->count) & (block - 1))
 		return reject_region(kc, from, -1, block);
-	while (i < num_dests - 1 && !(dests[i].sector & (block - 1)))
+	while (i < num_dests - 1 &&
+	       !((dests[i].sector | dests[i].count) & (block - 1)))
 		i++;
 	return reject_region(kc, &dests[i], i, block);
 }
@@ -115,7 +116,7 @@ static int reject_unaligned(struct kcopyd_client *kc,
 /**
  * kcopyd_check() - can this copy be accepted?
  * @kc: the client
- * @from: the source
+ * @from: the source, or NULL if the destinations are to be zeroed
  * @num_dests: number of @dests
  * @dests: the destinations
  * @flags: the caller's flags
@@ -130,10 +131,10 @@ int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 		 unsigned int num_dests, const struct io_region *dests,
 		 unsigned int flags)
 {
-	unsigned int largest, i, j;
-	sector_t unaligned;
+	unsigned int largest = 1, i, j;
+	sector_t unaligned, count;
 
-	if (!from || !from->bdev)
+	if (from && !from->bdev)
 		return kcopyd_reject(kc, -EINVAL, "no source device");
 	if (!num_dests || num_dests > KCOPYD_MAX_DESTS)
 		return kcopyd_reject(kc, -EINVAL,
@@ -145,26 +146,33 @@ int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 		return kcopyd_reject(kc, -EINVAL, "unknown flags %#x",
 				     flags & ~KCOPYD_FLAGS);
 
-	largest = block_sectors(from);
-	unaligned = from->sector | from->count;
-	if (past_end(from))
-		return reject_region(kc, from, -1, largest);
+	if (from) {
+		largest = block_sectors(from);
+		count = from->count;
+		unaligned = from->sector | count;
+		if (past_end(from))
+			return reject_region(kc, from, -1, largest);
+	} else {
+		count = dests->count;
+		unaligned = count;
+	}
 	for (i = 0; i < num_dests; i++) {
 		const struct io_region *dest = &dests[i];
 
 		if (!dest->bdev)
 			return kcopyd_reject(kc, -EINVAL,
 					     "destination %u has no device", i);
-		if (dest->count != from->count)
+		if (dest->count != count)
 			return kcopyd_reject(kc, -EINVAL,
-					     "destination %u (%pg) has %llu sectors, the source %llu",
+					     "destination %u (%pg) has %llu sectors, the %s %llu",
 					     i, dest->bdev, (u64)dest->count,
-					     (u64)from->count);
+					     from ? "source" : "first",
+					     (u64)count);
 		largest = max(largest, block_sectors(dest));
 		unaligned |= dest->sector;
 		if (past_end(dest) || bdev_read_only(dest->bdev))
 			return reject_region(kc, dest, i, largest);
-		if (overlap(from, dest))
+		if (from && overlap(from, dest))
 			return kcopyd_reject(kc, -EINVAL,
 					     "destination %u (%pg) overlaps the source (%pg) on the disk",
 					     i, dest->bdev, from->bdev);
@@ -178,7 +186,7 @@ int kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 	}
 	if (unaligned & (largest - 1))
 		return reject_unaligned(kc, from, num_dests, dests, largest);
-	if (kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))
+	if (from && kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))
 		return kcopyd_reject(kc, -EINVAL,
 				     "a pool of %u pages cannot hold one logical block of %u bytes",
 				     kc->pool.nr_pages, largest << SECTOR_SHIFT);

@@ -34,9 +34,10 @@ struct task_struct;
  * @waiting: jobs in @starved and in the lists of disks
  * @starved: jobs that wait because the pool is empty
  * @resume: queues whose waiting jobs are to be looked at
+ * @prepared: callbacks that were prepared and are not due yet
  * @done: finished jobs whose callbacks are due
  * @done_tail: where the next one is to be linked
- * @jobs: accepted jobs whose callbacks have not returned
+ * @jobs: accepted jobs and prepared callbacks that have not returned
  * @shutdown: no further job is accepted
  * @notify_task: the task that runs the callbacks, or NULL
  * @idle_wait: teardown waits here for @jobs to become 0
@@ -70,6 +71,7 @@ struct kcopyd_client {
 	unsigned int waiting;
 	struct kcopyd_fifo starved;
 	struct list_head resume;
+	struct list_head prepared;
 	struct kcopyd_job *done;
 	struct kcopyd_job **done_tail;
 	unsigned int jobs;

@@ -21,6 +21,7 @@
 
 #include "client.h"
 #include "copy.h"
+#include "dispatch.h"
 #include "notify.h"
 #include "param.h"
 
@@ -58,10 +59,11 @@ static inline unsigned int part_most(const struct kcopyd_client *kc,
 {
 	const unsigned int least = part_least(job);
 	const sector_t remaining = job->count - job->next;
-	unsigned int most;
+	unsigned int most = kcopyd_part_pages();
 
 	if (remaining > least * PAGE_SECTORS) {
-		most = min(kc->pool.nr_pages / 8, kcopyd_part_pages());
+		if (!job->zero)
+			most = min(kc->pool.nr_pages / 8, most);
 		most = max(round_down(most, least), least);
 		if (remaining >= (sector_t)most * PAGE_SECTORS)
 			return most;
@@ -236,6 +238,56 @@ static __always_inline void part_start(struct kcopyd_client *kc,
 	part_read(part);
 }
 
+/* The data is there. @worker: as for queue_add() */
+static inline void part_ready(struct kcopyd_part *part,
+			      struct kcopyd_worker *worker)
+{
+	if (!part->job->seq || list_is_first(&part->node, &part->job->parts))
+		part_write(part, worker);
+	else
+		part->state = KCOPYD_PART_READ;
+}
+
+/* Begin a part of a job that zeroes: that needs nothing of the pool. */
+static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part)
+{
+	struct kcopyd_job *job = part->job;
+	unsigned int i;
+
+	part->pages = &kcopyd_zero_pages;
+	part->nr_pages = 0;
+	part->offset = job->next;
+	part->left = min_t(sector_t, job->count - job->next,
+			   part_most(kc, job) * PAGE_SECTORS);
+	part->count = part->left;
+	part->alone = false;
+	part->exempt = false;
+	for (i = 0; i < job->num_dests; i++)
+		part->ops[i].data = job->refused & (1U << i);
+	if (job->seq)
+		list_add_tail(&part->node, &job->parts);
+	job->next += part->left;
+	job->inflight++;
+	part_ready(part, NULL);
+}
+
+/*
+ * The device did not zero, and older kernels do not tell whether it refused or
+ * failed: the operation goes on with zeroes that are written.
+ */
+static bool zero_with_data(struct kcopyd_part *part, unsigned int slot)
+{
+	struct kcopyd_job *job = part->job;
+	struct kcopyd_op *op = &part->ops[slot];
+
+	job->refused |= 1U << slot;
+	if (job->stopped)
+		return false;
+	op->data = true;
+	queue_add(job->dests[slot].queue, op, job->small, NULL);
+	return true;
+}
+
 /*
  * A job that came from another list keeps the turn that it had there, or nearly
  * had: of a large one that goes to and fro between its disks' lists, small ones
@@ -297,6 +349,13 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		unsigned int nr;
 		bool exempt;
 
+		if (unlikely(job->zero)) {
+			part = kcopyd_part_get(job);
+			if (!part)
+				break;
+			zero_start(kc, part);
+			continue;
+		}
 		if (unlikely(kc->waiting && (!from || from == &kc->starved))) {
 			wait = others_first(kc, job, from);
 			if (wait) {
@@ -450,7 +509,8 @@ static inline void part_retire(struct kcopyd_client *kc, struct kcopyd_part *par
 
 	if (job->seq)
 		list_del(&part->node);
-	kcopyd_pool_put(&kc->pool, part->pages);
+	if (likely(part->nr_pages))
+		kcopyd_pool_put(&kc->pool, part->pages);
 	job->inflight--;
 	kcopyd_part_put(part);
 }
@@ -546,10 +606,8 @@ static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 
 	if (unlikely(err || job->stopped))
 		read_failed(kc, part, err);
-	else if (!job->seq || list_is_first(&part->node, &job->parts))
-		part_write(part, queue_idle_worker(queue, &part->ops[0]));
 	else
-		part->state = KCOPYD_PART_READ;
+		part_ready(part, queue_idle_worker(queue, &part->ops[0]));
 }
 
 static inline void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
@@ -562,9 +620,14 @@ static inline void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	if (unlikely(kc->waiting))
 		queue_mark(queue, part->nr_pages);
 	if (unlikely(err && err != -ECANCELED)) {
-		job->write_err |= 1U << slot;
-		if (!job->ignore)
-			job->stopped = true;
+		if (job->zero && !part->ops[slot].data) {
+			if (zero_with_data(part, slot))
+				return;
+		} else {
+			job->write_err |= 1U << slot;
+			if (!job->ignore)
+				job->stopped = true;
+		}
 	}
 	if (!--part->pending)
 		part_next(kc, part);
@@ -645,10 +708,11 @@ void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 	job->next = 0;
 	job->read_err = 0;
 	job->write_err = 0;
+	job->refused = 0;
 
 	/* Mostly nothing and nobody is in the way, and it is small. */
 	nr = part_most(kc, job);
-	if (likely(nr && !kc->waiting && pool_is_plentiful(&kc->pool, nr))) {
+	if (likely(nr && !job->zero && !kc->waiting && pool_is_plentiful(&kc->pool, nr))) {
 		part_start(kc, job->first, nr, false);
 		if (job->next == job->count)
 			return;

@@ -29,12 +29,36 @@
 /* Small operations that are taken out of the queue in one go. */
 #define DISPATCH_BATCH 16U
 
+/* As many pages of zeroes as anybody asks for. */
+struct page_list kcopyd_zero_pages = { .next = &kcopyd_zero_pages };
+
+/**
+ * kcopyd_dispatch_init() - set up what is the same for all clients
+ *
+ * Context: Module initialisation.
+ */
+void kcopyd_dispatch_init(void)
+{
+	kcopyd_zero_pages.page = ZERO_PAGE(0);
+}
+
 static inline void dispatch_ended_err(int err, void *context)
 {
 	kcopyd_copy_end_op(context, err);
 }
 
 KCOPYD_DM_IO_NOTIFY(dispatch_ended)
+
+static inline blk_opf_t dispatch_opf(const struct kcopyd_part *part,
+				     const struct kcopyd_op *op)
+{
+	if (part->state != KCOPYD_PART_WRITING)
+		return part->alone ? REQ_OP_READ | REQ_NOMERGE : REQ_OP_READ;
+	/* The device may unmap them, as long as they read as zeroes. */
+	if (unlikely(part->job->zero && !op->data))
+		return REQ_OP_WRITE_ZEROES;
+	return REQ_OP_WRITE;
+}
 
 /* May sleep; @op may be gone on return. */
 static __always_inline void dispatch_submit(struct kcopyd_client *kc,
@@ -50,9 +74,7 @@ static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 		.count = part->count,
 	};
 	struct dm_io_request request = {
-		.bi_opf = write ? REQ_OP_WRITE :
-			  part->alone ? REQ_OP_READ | REQ_NOMERGE :
-					REQ_OP_READ,
+		.bi_opf = dispatch_opf(part, op),
 		.mem.type = DM_IO_PAGE_LIST,
 		.mem.ptr.pl = part->pages,
 		.notify.fn = dispatch_ended,

@@ -32,10 +32,12 @@ struct kcopyd_dest {
  * struct kcopyd_op - one read or write of a part
  * @next: the one after it in a list of operations
  * @slot: index in the part's array; the destination's number for a write
+ * @data: of a job that zeroes: it writes zeroes, as the device does not do so itself
  */
 struct kcopyd_op {
 	struct kcopyd_op *next;
 	unsigned int slot;
+	bool data;
 };
 
 /**
@@ -56,12 +58,12 @@ enum kcopyd_part_state {
  * struct kcopyd_part - a stretch of a job that is on its way
  * @job: the job
  * @node: in the list of parts of a job in sequence, in ascending order
- * @pages: the data
+ * @pages: the data; zeroes, and not of the pool, in a job that zeroes
  * @offset: sectors from the start of the job to the piece in hand
  * @left: sectors from @offset to the end of the part
  * @count: sectors of the piece in hand; less than @left only while the part
  *	goes round an unreadable place
- * @nr_pages: length of @pages
+ * @nr_pages: length of @pages, as far as they are of the pool
  * @pending: writes of the piece that have not ended
  * @state: enum kcopyd_part_state
  * @alone: its reads are not to be merged with others, after one has failed
@@ -91,18 +93,20 @@ struct kcopyd_part {
  * @KCOPYD_RESERVED_NOT: it is no object of the reserve
  * @KCOPYD_RESERVED_SUBMITTER: for those who can sleep for one
  * @KCOPYD_RESERVED_CALLBACK: for the client's own callbacks
+ * @KCOPYD_RESERVED_CALLER: the object is not the client's
  */
 enum kcopyd_reserved {
 	KCOPYD_RESERVED_NOT,
 	KCOPYD_RESERVED_SUBMITTER,
 	KCOPYD_RESERVED_CALLBACK,
+	KCOPYD_RESERVED_CALLER,
 };
 
 /**
  * struct kcopyd_job - an accepted copy
  * @fn: the callback
  * @context: its argument
- * @bdev: the source
+ * @bdev: the source; of a job that zeroes, the first destination
  * @sector: first sector of the range on @bdev
  * @queue: the client's queue for the source's disk
  * @count: sectors to copy
@@ -113,12 +117,14 @@ enum kcopyd_reserved {
  * @ignore: go on after errors
  * @seq: write in order
  * @small: goes ahead of large copies
+ * @zero: there is no source, zeroes are written
  * @reserved: enum kcopyd_reserved
  * @stopped: no further I/O is started
  * @inflight: parts on their way
  * @streak: small ones that went ahead of it in the list that it waited in last
  * @read_err: as in kcopyd_notify_fn
  * @write_err: as in kcopyd_notify_fn
+ * @refused: destinations that do not zero themselves, one bit each
  * @next: sectors handed out to parts so far
  * @node: in a list of jobs that wait; empty otherwise
  * @next_job: the one after it in a list of jobs that do not
@@ -139,6 +145,7 @@ struct kcopyd_job {
 	bool ignore;
 	bool seq;
 	bool small;
+	bool zero;
 	u8 reserved;
 
 	/* Under the client's lock. */
@@ -147,6 +154,7 @@ struct kcopyd_job {
 	u8 streak;
 	int read_err;
 	unsigned int write_err;
+	unsigned int refused;
 	sector_t next;
 	union {
 		struct list_head node;
@@ -258,7 +266,9 @@ static inline void kcopyd_reserve_put(struct kcopyd_reserve *reserve,
 static inline struct kcopyd_job *kcopyd_job_put(struct kcopyd_reserve *reserve,
 						struct kcopyd_job *job)
 {
-	if (unlikely(job->reserved != KCOPYD_RESERVED_NOT)) {
+	if (unlikely(job->reserved == KCOPYD_RESERVED_CALLER)) {
+		return NULL;
+	} else if (unlikely(job->reserved != KCOPYD_RESERVED_NOT)) {
 		reserve->used[job->reserved]--;
 		kcopyd_reserve_put(reserve, job);
 	} else if (job->num_dests == 1 && reserve->nr_kept < KCOPYD_JOBS_KEPT) {

@@ -94,6 +94,11 @@ bool tdisk_holds(struct tdisk *disk, sector_t sector, sector_t count, u8 seed,
 	return true;
 }
 
+bool tdisk_is_zero(struct tdisk *disk, sector_t sector, sector_t count)
+{
+	return !memchr_inv(sector_data(disk, sector), 0, count << SECTOR_SHIFT);
+}
+
 /* What is in that sector? */
 void tdisk_describe(struct tdisk *disk, sector_t sector, char *text, size_t size)
 {
@@ -129,6 +134,20 @@ static void huge_write(struct tdisk *disk, sector_t sector, const u64 *words)
 	disk->written++;
 }
 
+static blk_status_t transfer_zeroes(struct tdisk *disk, struct bio *bio)
+{
+	sector_t sector = bio->bi_iter.bi_sector;
+	unsigned int count = bio_sectors(bio);
+	blk_status_t status = disk->refuse_zeroes;
+
+	for (; !status && count; sector++, count--) {
+		status = sector_status(disk, sector, true);
+		if (!status)
+			memset(sector_data(disk, sector), 0, SECTOR_SIZE);
+	}
+	return status;
+}
+
 /* As on a real disk, what comes before a bad sector has been transferred. */
 static blk_status_t transfer(struct tdisk *disk, struct bio *bio)
 {
@@ -140,6 +159,8 @@ static blk_status_t transfer(struct tdisk *disk, struct bio *bio)
 
 	if (READ_ONCE(disk->dead))
 		return BLK_STS_IOERR;
+	if (bio_op(bio) == REQ_OP_WRITE_ZEROES)
+		return transfer_zeroes(disk, bio);
 
 	bio_for_each_segment(bv, bio, iter) {
 		u8 *p = bvec_kmap_local(&bv);
@@ -263,6 +284,7 @@ static void record(struct tdisk *disk, struct bio *bio, struct tdisk_event *even
 		.sector = bio->bi_iter.bi_sector,
 		.count = bio_sectors(bio),
 		.write = op_is_write(bio_op(bio)),
+		.zeroes = bio_op(bio) == REQ_OP_WRITE_ZEROES,
 		.arrived = atomic_inc_return(&tdisk_clock),
 		.task = current,
 		.work = current_work(),
@@ -291,7 +313,8 @@ static void tdisk_submit_bio(struct bio *bio)
 	bool held;
 
 	spin_lock_irq(&disk->lock);
-	if (bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE)
+	if (bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE ||
+	    (bio_op(bio) == REQ_OP_WRITE_ZEROES && disk->options.zeroes))
 		op = list_first_entry_or_null(&disk->free, struct tdisk_op, node);
 	if (!op) {
 		spin_unlock_irq(&disk->lock);
@@ -510,6 +533,18 @@ unsigned int tdisk_count(struct tdisk *disk, bool write)
 	return n;
 }
 
+/* And those of them that zero without data. */
+unsigned int tdisk_count_zeroes(struct tdisk *disk)
+{
+	unsigned int i, n = 0;
+
+	spin_lock_irq(&disk->lock);
+	for (i = 0; i < min_t(unsigned int, disk->nr_events, TDISK_MAX_EVENTS); i++)
+		n += disk->events[i].zeroes;
+	spin_unlock_irq(&disk->lock);
+	return n;
+}
+
 static const struct block_device_operations tdisk_fops = {
 	.owner = THIS_MODULE,
 	.submit_bio = tdisk_submit_bio,
@@ -522,6 +557,7 @@ static struct gendisk *alloc_gendisk(const struct tdisk_options *options)
 		.logical_block_size = options->block_size,
 		.features = options->zoned ? BLK_FEAT_ZONED : 0,
 		.chunk_sectors = options->zoned ? 2048 : 0,
+		.max_write_zeroes_sectors = options->zeroes ? UINT_MAX : 0,
 	};
 
 	return blk_alloc_disk(&limits, NUMA_NO_NODE);
@@ -531,6 +567,7 @@ static struct gendisk *alloc_gendisk(const struct tdisk_options *options)
 	if (!gd)
 		return ERR_PTR(-ENOMEM);
 	blk_queue_logical_block_size(gd->queue, options->block_size);
+	blk_queue_max_write_zeroes_sectors(gd->queue, options->zeroes ? UINT_MAX : 0);
 	if (options->zoned) {
 		blk_queue_chunk_sectors(gd->queue, 2048);
 		disk_set_zoned(gd, BLK_ZONED_HM);

@@ -47,6 +47,7 @@ enum tdisk_end {
  * @end: where its bios end
  * @huge: no memory behind it: reads yield tags, writes are checked and counted
  * @zoned: says that it is a host-managed zoned disk
+ * @zeroes: says that it can zero sectors itself
  * @part_start: first sectors of its partitions; 0 is none
  * @part_sectors: and their sizes
  */
@@ -57,6 +58,7 @@ struct tdisk_options {
 	enum tdisk_end end;
 	bool huge;
 	bool zoned;
+	bool zeroes;
 	u32 part_start[2];
 	u32 part_sectors[2];
 };
@@ -66,6 +68,7 @@ struct tdisk_options {
  * @sector: where on the whole disk
  * @count: sectors
  * @write: it is a write
+ * @zeroes: a write of zeroes, without data
  * @arrived: when, counted over all disks; never 0
  * @ended: when, counted likewise; 0 if it has not
  * @status: what it ended with
@@ -78,6 +81,7 @@ struct tdisk_event {
 	sector_t sector;
 	unsigned int count;
 	bool write;
+	bool zeroes;
 	unsigned int arrived;
 	unsigned int ended;
 	blk_status_t status;
@@ -104,6 +108,7 @@ struct tdisk_fault {
  * @part: its partitions
  * @options: as given
  * @delay: jiffies from release to end of a bio, for TDISK_END_WORK
+ * @refuse_zeroes: what it ends writes of zeroes without data with, if not 0
  * @starve_end: the first slab or page allocation in each end_io fails; not in interrupts
  * @starve_submit: after each bio the nth allocation of its submitter fails; 0: none
  * @starved: allocations that failed so
@@ -133,6 +138,7 @@ struct tdisk {
 
 	/* Set by tests, while no I/O is under way or where it does not matter. */
 	unsigned long delay;
+	blk_status_t refuse_zeroes;
 	bool starve_end;
 	unsigned int starve_submit;
 	struct page_census *census;
@@ -175,6 +181,7 @@ void tdisk_destroy(struct tdisk *disk);
 /* Contents, for disks with memory. */
 void tdisk_fill(struct tdisk *disk, sector_t sector, sector_t count, u8 seed,
 		sector_t tag);
+bool tdisk_is_zero(struct tdisk *disk, sector_t sector, sector_t count);
 bool tdisk_holds(struct tdisk *disk, sector_t sector, sector_t count, u8 seed,
 		 sector_t tag, sector_t *where);
 void tdisk_describe(struct tdisk *disk, sector_t sector, char *text,
@@ -206,6 +213,7 @@ void tdisk_settle(struct tdisk *disk);
 void tdisk_reset_log(struct tdisk *disk);
 unsigned int tdisk_held_sectors(struct tdisk *disk);
 unsigned int tdisk_count(struct tdisk *disk, bool write);
+unsigned int tdisk_count_zeroes(struct tdisk *disk);
 unsigned int tdisk_now(void);
 
 #endif /* KCOPYD_TESTS_DISK_H */

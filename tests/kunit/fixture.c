@@ -195,6 +195,17 @@ void copy_to(struct copy *copy, struct tdisk *target, sector_t sector)
 	copy->dests[i].count = copy->from.count;
 }
 
+/* The first destination, in place of a source. */
+struct copy *fixture_zero(struct tclient *client, struct tdisk *target, sector_t sector,
+			  sector_t count)
+{
+	struct copy *copy = fixture_copy(client, target, sector, count);
+
+	copy->zero = true;
+	copy_to(copy, target, sector);
+	return copy;
+}
+
 static const char *wrong_context(const struct copy *copy)
 {
 	if (!in_task() || irqs_disabled())
@@ -235,8 +246,12 @@ int copy_submit(struct copy *copy, unsigned int flags)
 	memcpy(dests, copy->dests, sizeof(copy->dests));
 	copy->submitted = true;
 	WRITE_ONCE(copy->submitter, current);
-	copy->result = kcopyd_copy(copy->client->kc, from, copy->num_dests, dests, flags,
-				   copy_callback, copy);
+	if (copy->zero)
+		copy->result = kcopyd_zero(copy->client->kc, copy->num_dests, dests, flags,
+					   copy_callback, copy);
+	else
+		copy->result = kcopyd_copy(copy->client->kc, from, copy->num_dests, dests, flags,
+					   copy_callback, copy);
 	WRITE_ONCE(copy->submitter, NULL);
 	memset(copy->passed, 0x5a, sizeof(copy->passed));
 	return copy->result;
@@ -312,18 +327,31 @@ void copy_expect_copied_part(struct copy *copy, unsigned int dest, sector_t offs
 		    copy->source->options.seed, copy->from.sector + offset);
 }
 
-/* The whole range, and not a sector beside it. */
-void copy_expect_copied(struct copy *copy, unsigned int dest)
+static void expect_kept_beside(struct copy *copy, unsigned int dest)
 {
 	struct tdisk *disk = copy->targets[dest];
 	const sector_t start = copy->dests[dest].sector;
 	const sector_t end = start + copy->from.count;
 
-	copy_expect_copied_part(copy, dest, 0, copy->from.count);
 	if (start)
 		expect_kept(copy->fixture, disk, start - 1, 1);
 	if (end < disk->options.sectors)
 		expect_kept(copy->fixture, disk, end, 1);
+}
+
+/* The whole range, and not a sector beside it. */
+void copy_expect_copied(struct copy *copy, unsigned int dest)
+{
+	copy_expect_copied_part(copy, dest, 0, copy->from.count);
+	expect_kept_beside(copy, dest);
+}
+
+void copy_expect_zeroed(struct copy *copy, unsigned int dest)
+{
+	KUNIT_EXPECT_TRUE(copy->fixture->test,
+			  tdisk_is_zero(copy->targets[dest], copy->dests[dest].sector,
+					copy->from.count));
+	expect_kept_beside(copy, dest);
 }
 
 void copy_expect_kept(struct copy *copy, unsigned int dest, sector_t offset, sector_t count)

@@ -59,6 +59,7 @@ struct tclient {
 
 /**
  * struct copy - a copy, from its arguments to its callback
+ * @zero: there is no source: the destinations are zeroed
  * @then: called in the callback, or NULL
  * @priv: for the test
  * @result: what kcopyd_copy() returned
@@ -77,6 +78,7 @@ struct copy {
 	struct tdisk *source;
 	struct tdisk *targets[KCOPYD_MAX_DESTS + 1];
 	unsigned int num_dests;
+	bool zero;
 	void (*then)(struct copy *copy);
 	void *priv;
 
@@ -110,6 +112,8 @@ struct tclient *fixture_client(struct fixture *fixture, unsigned int num_pages);
 struct tclient *fixture_try_client(struct fixture *fixture, unsigned int num_pages);
 struct copy *fixture_copy(struct tclient *client, struct tdisk *source, sector_t sector,
 			  sector_t count);
+struct copy *fixture_zero(struct tclient *client, struct tdisk *target, sector_t sector,
+			  sector_t count);
 void fixture_settle(struct fixture *fixture);
 
 /* The size of a huge disk, in sectors: 1 GiB. */
@@ -133,6 +137,7 @@ void copy_expect(struct copy *copy, int read_err, unsigned int write_err);
 void copy_expect_copied(struct copy *copy, unsigned int dest);
 void copy_expect_copied_part(struct copy *copy, unsigned int dest, sector_t offset,
 			     sector_t count);
+void copy_expect_zeroed(struct copy *copy, unsigned int dest);
 void copy_expect_kept(struct copy *copy, unsigned int dest, sector_t offset, sector_t count);
 void expect_kept(struct fixture *fixture, struct tdisk *disk, sector_t sector, sector_t count);
 
