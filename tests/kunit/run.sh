@@ -66,7 +66,8 @@ archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
 tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testing/kunit
 
 boot=0
-run tests/qemu/boot.sh --kernel debug-6.1 --timeout 1500 --log "$work/console" "${leaks[@]}" \
+# Some suites take a minute or two, all of them ten.
+run tests/qemu/boot.sh --kernel debug-6.1 --timeout "$(($# ? 500 : 1500))" --log "$work/console" "${leaks[@]}" \
 	--module "$work/kcopyd.ko" --module "$work/kcopyd_kunit.ko" \
 	tests/kunit/guest.sh "$@" >"$work/boot" 2>&1 || boot=$?
 touch "$work/console"
