@@ -218,7 +218,7 @@ static __always_inline int submit(struct kcopyd_client *kc,
 	unsigned int i;
 	int r;
 
-	r = kcopyd_check(kc, from, num_dests, dests, flags);
+	r = kcopyd_check(kc, from, num_dests, dests, &flags);
 	if (r < 0)
 		return r;
 
@@ -248,7 +248,6 @@ static __always_inline int submit(struct kcopyd_client *kc,
 	for (i = 0; i < num_dests; i++) {
 		job->dests[i].bdev = dests[i].bdev;
 		job->dests[i].sector = dests[i].sector;
-		job->seq |= bdev_is_zoned(dests[i].bdev);
 	}
 	job->ignore = (flags & KCOPYD_IGNORE_ERROR) && !job->seq;
 	kc->jobs++;

@@ -194,6 +194,7 @@ static inline void part_read(struct kcopyd_part *part)
 	struct kcopyd_job *job = part->job;
 
 	part->state = KCOPYD_PART_READING;
+	part->ops[0].opf = REQ_OP_READ | (part->alone ? REQ_NOMERGE : 0);
 	job->queue->reading += part->nr_pages;
 	queue_add(job->queue, &part->ops[0], job->small, NULL);
 }
@@ -210,6 +211,10 @@ static inline void part_write(struct kcopyd_part *part,
 	for (i = 0; i < job->num_dests; i++) {
 		struct kcopyd_queue *queue = job->dests[i].queue;
 
+		part->ops[i].opf = REQ_OP_WRITE;
+		/* The device may unmap them, as long as they read as zeroes. */
+		if (unlikely(job->zero && !(job->refused & (1U << i))))
+			part->ops[i].opf = REQ_OP_WRITE_ZEROES;
 		queue->coming -= part->nr_pages;
 		queue->writing += part->nr_pages;
 		queue_add(queue, &part->ops[i], job->small, worker);
@@ -252,7 +257,6 @@ static inline void part_ready(struct kcopyd_part *part,
 static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part)
 {
 	struct kcopyd_job *job = part->job;
-	unsigned int i;
 
 	part->pages = &kcopyd_zero_pages;
 	part->nr_pages = 0;
@@ -262,8 +266,6 @@ static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part)
 	part->count = part->left;
 	part->alone = false;
 	part->exempt = false;
-	for (i = 0; i < job->num_dests; i++)
-		part->ops[i].data = job->refused & (1U << i);
 	if (job->seq)
 		list_add_tail(&part->node, &job->parts);
 	job->next += part->left;
@@ -283,7 +285,7 @@ static bool zero_with_data(struct kcopyd_part *part, unsigned int slot)
 	job->refused |= 1U << slot;
 	if (job->stopped)
 		return false;
-	op->data = true;
+	op->opf = REQ_OP_WRITE;
 	queue_add(job->dests[slot].queue, op, job->small, NULL);
 	return true;
 }
@@ -543,8 +545,8 @@ static void seq_next(struct kcopyd_client *kc, struct kcopyd_job *job)
 	}
 }
 
-/* A piece is done with: on to what is left of the part. */
-static __always_inline void part_next(struct kcopyd_client *kc,
+/* A piece is done with: on to what is left of the part. Or was that the last? */
+static __always_inline bool part_next(struct kcopyd_client *kc,
 				      struct kcopyd_part *part)
 {
 	struct kcopyd_job *job = part->job;
@@ -555,15 +557,16 @@ static __always_inline void part_next(struct kcopyd_client *kc,
 		part->count = min(part->left, 2 * part->count);
 		part_coming(part, part->nr_pages);
 		part_read(part);
-		return;
+		return false;
 	}
 	part_retire(kc, part);
 	if (job->seq)
 		seq_next(kc, job);
+	return true;
 }
 
 /* A read has failed, or its job was stopped meanwhile: then @err may be 0. */
-static noinline void read_failed(struct kcopyd_client *kc,
+static noinline bool read_failed(struct kcopyd_client *kc,
 				 struct kcopyd_part *part, int err)
 {
 	struct kcopyd_job *job = part->job;
@@ -586,11 +589,13 @@ static noinline void read_failed(struct kcopyd_client *kc,
 				job->stopped = true;
 		}
 		part_forget(part);
-		part_next(kc, part);
+		return part_next(kc, part);
 	}
+	return false;
 }
 
-static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+/* Returns true if the part has come to its end, as does write_end(). */
+static inline bool read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 			    int err)
 {
 	struct kcopyd_job *job = part->job;
@@ -605,12 +610,12 @@ static inline void read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 		queue_mark(queue, part->nr_pages);
 
 	if (unlikely(err || job->stopped))
-		read_failed(kc, part, err);
-	else
-		part_ready(part, queue_idle_worker(queue, &part->ops[0]));
+		return read_failed(kc, part, err);
+	part_ready(part, queue_idle_worker(queue, &part->ops[0]));
+	return false;
 }
 
-static inline void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 			     unsigned int slot, int err)
 {
 	struct kcopyd_job *job = part->job;
@@ -620,17 +625,16 @@ static inline void write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	if (unlikely(kc->waiting))
 		queue_mark(queue, part->nr_pages);
 	if (unlikely(err && err != -ECANCELED)) {
-		if (job->zero && !part->ops[slot].data) {
+		if (part->ops[slot].opf == REQ_OP_WRITE_ZEROES) {
 			if (zero_with_data(part, slot))
-				return;
+				return false;
 		} else {
 			job->write_err |= 1U << slot;
 			if (!job->ignore)
 				job->stopped = true;
 		}
 	}
-	if (!--part->pending)
-		part_next(kc, part);
+	return !--part->pending && part_next(kc, part);
 }
 
 /**
@@ -647,16 +651,18 @@ void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 	struct kcopyd_job *job = part->job;
 	struct kcopyd_client *kc = kcopyd_job_client(job);
 	unsigned long flags;
+	bool part_ended;
 
 	spin_lock_irqsave(&kc->lock, flags);
 	if (part->state == KCOPYD_PART_READING)
-		read_end(kc, part, err);
+		part_ended = read_end(kc, part, err);
 	else
-		write_end(kc, part, op->slot, err);
+		part_ended = write_end(kc, part, op->slot, err);
 	if (unlikely(kc->waiting && (!list_empty(&kc->resume) ||
 				     !kcopyd_fifo_empty(&kc->starved))))
 		advance(kc, false);
-	job_continue(kc, job);
+	if (part_ended)
+		job_continue(kc, job);
 	spin_unlock_irqrestore(&kc->lock, flags);
 }
 

@@ -49,24 +49,13 @@ static inline void dispatch_ended_err(int err, void *context)
 
 KCOPYD_DM_IO_NOTIFY(dispatch_ended)
 
-static inline blk_opf_t dispatch_opf(const struct kcopyd_part *part,
-				     const struct kcopyd_op *op)
-{
-	if (part->state != KCOPYD_PART_WRITING)
-		return part->alone ? REQ_OP_READ | REQ_NOMERGE : REQ_OP_READ;
-	/* The device may unmap them, as long as they read as zeroes. */
-	if (unlikely(part->job->zero && !op->data))
-		return REQ_OP_WRITE_ZEROES;
-	return REQ_OP_WRITE;
-}
-
 /* May sleep; @op may be gone on return. */
 static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 					    struct kcopyd_op *op)
 {
 	const struct kcopyd_part *part = kcopyd_op_part(op);
 	const struct kcopyd_job *job = part->job;
-	bool write = part->state == KCOPYD_PART_WRITING;
+	bool write = op_is_write(op->opf);
 	const struct kcopyd_dest *dest = &job->dests[op->slot];
 	struct dm_io_region region = {
 		.bdev = write ? dest->bdev : job->bdev,
@@ -74,7 +63,7 @@ static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 		.count = part->count,
 	};
 	struct dm_io_request request = {
-		.bi_opf = dispatch_opf(part, op),
+		.bi_opf = op->opf,
 		.mem.type = DM_IO_PAGE_LIST,
 		.mem.ptr.pl = part->pages,
 		.notify.fn = dispatch_ended,

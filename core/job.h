@@ -6,6 +6,7 @@
 #ifndef KCOPYD_CORE_JOB_H
 #define KCOPYD_CORE_JOB_H
 
+#include <linux/blk_types.h>
 #include <linux/list.h>
 #include <linux/slab.h>
 #include <linux/types.h>
@@ -32,12 +33,12 @@ struct kcopyd_dest {
  * struct kcopyd_op - one read or write of a part
  * @next: the one after it in a list of operations
  * @slot: index in the part's array; the destination's number for a write
- * @data: of a job that zeroes: it writes zeroes, as the device does not do so itself
+ * @opf: what is to be done, with flags
  */
 struct kcopyd_op {
 	struct kcopyd_op *next;
 	unsigned int slot;
-	bool data;
+	blk_opf_t opf;
 };
 
 /**

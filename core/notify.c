@@ -73,7 +73,8 @@ static void notify_work(struct work_struct *work)
 		for (i = 0; i < nr; i++) {
 			batch[i].fn(batch[i].read_err, batch[i].write_err,
 				    batch[i].context);
-			cond_resched();
+			if (need_resched())
+				cond_resched();
 		}
 
 		spin_lock_irq(&kc->lock);
