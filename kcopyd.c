@@ -41,15 +41,19 @@ static void client_free(struct kcopyd_client *kc)
 static void teardown_remind(struct kcopyd_client *kc)
 {
 	const struct kcopyd_job *job;
+	kcopyd_notify_fn fn = NULL;
 
 	spin_lock_irq(&kc->lock);
-	pr_warn("client %u (%ps): destroy is waiting for %u copies and callbacks\n",
-		kc->id, kc->creator, kc->jobs);
 	job = list_first_entry_or_null(&kc->prepared, struct kcopyd_job, node);
 	if (job)
-		pr_warn("client %u (%ps): the callback %ps was prepared, and kcopyd_do_callback() not called for it\n",
-			kc->id, kc->creator, job->fn);
+		fn = job->fn;
 	spin_unlock_irq(&kc->lock);
+
+	pr_warn("client %u (%ps): destroy is waiting for %u copies and callbacks\n",
+		kc->id, kc->creator, READ_ONCE(kc->jobs));
+	if (fn)
+		pr_warn("client %u (%ps): the callback %ps was prepared, and kcopyd_do_callback() not called for it\n",
+			kc->id, kc->creator, fn);
 }
 
 static void client_teardown(struct kcopyd_client *kc)
@@ -245,7 +249,11 @@ static __always_inline int submit(struct kcopyd_client *kc,
 	job->granule = max_t(unsigned int, KCOPYD_GRANULE, r);
 	job->small = from->count <= KCOPYD_SMALL_SECTORS;
 	job->seq = flags & KCOPYD_WRITE_SEQ;
+	job->refused = 0;
 	for (i = 0; i < num_dests; i++) {
+		/* One that goes wrong may leave a zone that takes no data either. */
+		if (job->zero && bdev_is_zoned(dests[i].bdev))
+			job->refused |= 1U << i;
 		job->dests[i].bdev = dests[i].bdev;
 		job->dests[i].sector = dests[i].sector;
 	}

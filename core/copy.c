@@ -306,18 +306,13 @@ static void job_wait(struct kcopyd_client *kc, struct kcopyd_job *job,
 		fifo->streak = max_t(unsigned int, fifo->streak, job->streak);
 }
 
-/*
- * Where a job has to queue up behind others, or NULL. One that comes from the
- * pool's list is at the end of those of its disks, or the jobs there would be
- * passed for as long as others wait for the pool.
- */
+/* Where a job that comes from nowhere has to queue up behind others, or NULL. */
 static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
-					const struct kcopyd_job *job,
-					const struct kcopyd_fifo *from)
+					const struct kcopyd_job *job)
 {
 	unsigned int i;
 
-	if (from != &kc->starved && !kcopyd_fifo_empty(&kc->starved))
+	if (!kcopyd_fifo_empty(&kc->starved))
 		return &kc->starved;
 	for (i = 0; i <= job->num_dests; i++) {
 		struct kcopyd_fifo *waiting = &job_queue(job, i)->waiting;
@@ -358,10 +353,10 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 			zero_start(kc, part);
 			continue;
 		}
-		if (unlikely(kc->waiting && (!from || from == &kc->starved))) {
-			wait = others_first(kc, job, from);
+		if (unlikely(kc->waiting && !from)) {
+			wait = others_first(kc, job);
 			if (wait) {
-				job_wait(kc, job, wait, from);
+				job_wait(kc, job, wait, NULL);
 				return NULL;
 			}
 		}
@@ -451,7 +446,7 @@ static void advance(struct kcopyd_client *kc, bool deferred)
 		/*
 		 * If others are to blame for this one, they may well be for all
 		 * of them: better not move the whole list each time. It is
-		 * looked at again when I/O of the disk ends; without any, later.
+		 * looked at again by queue_mark(); without I/O of the disk, later.
 		 */
 		if (wait == &queue->waiting || (wait && queue_in_flight(queue))) {
 			list_del_init(&queue->resume);
@@ -714,7 +709,6 @@ void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 	job->next = 0;
 	job->read_err = 0;
 	job->write_err = 0;
-	job->refused = 0;
 
 	/* Mostly nothing and nobody is in the way, and it is small. */
 	nr = part_most(kc, job);

@@ -125,7 +125,7 @@ enum kcopyd_reserved {
  * @streak: small ones that went ahead of it in the list that it waited in last
  * @read_err: as in kcopyd_notify_fn
  * @write_err: as in kcopyd_notify_fn
- * @refused: destinations that do not zero themselves, one bit each
+ * @refused: destinations that are not asked to zero themselves, one bit each
  * @next: sectors handed out to parts so far
  * @node: in a list of jobs that wait; empty otherwise
  * @next_job: the one after it in a list of jobs that do not

@@ -3,10 +3,10 @@
 #include "core/client.h"
 #include "fixture.h"
 
-#define DISK_SECTORS 8192
+#define DISK_SECTORS 24576
 #define AT 40
-/* Several more parts than are on their way at a time. */
-#define COUNT 6001
+/* 20 parts, of which 8 are on their way at a time; 2 in sequence. */
+#define COUNT 20001
 
 static struct tdisk *zeroing_disk(struct fixture *f, u8 seed)
 {
@@ -66,7 +66,8 @@ static void zero_mixed(struct kunit *test)
 }
 
 /* The device said that it could, and then it does not. */
-static void refused(struct kunit *test, blk_status_t status, unsigned int flags)
+static void refused(struct kunit *test, blk_status_t status, unsigned int flags,
+		    unsigned int most)
 {
 	struct fixture *f = test->priv;
 	struct tclient *client = fixture_client(f, 16);
@@ -79,22 +80,22 @@ static void refused(struct kunit *test, blk_status_t status, unsigned int flags)
 	copy_expect_zeroed(zero, 0);
 	KUNIT_EXPECT_GT(test, tdisk_count_zeroes(disk), 0);
 	/* It is not asked again and again. */
-	KUNIT_EXPECT_LE(test, tdisk_count_zeroes(disk), 8);
+	KUNIT_EXPECT_LE(test, tdisk_count_zeroes(disk), most);
 }
 
 static void zero_refused(struct kunit *test)
 {
-	refused(test, BLK_STS_NOTSUPP, 0);
+	refused(test, BLK_STS_NOTSUPP, 0, 8);
 }
 
 static void zero_refused_with_io_error(struct kunit *test)
 {
-	refused(test, BLK_STS_IOERR, KCOPYD_IGNORE_ERROR);
+	refused(test, BLK_STS_IOERR, KCOPYD_IGNORE_ERROR, 8);
 }
 
 static void zero_refused_in_sequence(struct kunit *test)
 {
-	refused(test, BLK_STS_NOTSUPP, KCOPYD_WRITE_SEQ);
+	refused(test, BLK_STS_NOTSUPP, KCOPYD_WRITE_SEQ, 2);
 }
 
 /* A device that zeroes again when another job asks. */
@@ -181,8 +182,8 @@ static void zero_without_pages(struct kunit *test)
 	struct copy *waiting = fixture_copy(client, disk, 0, 8);
 	struct copy *zero = fixture_zero(client, disk, AT, COUNT);
 
-	copy_to(copy, disk, 8000);
-	copy_to(waiting, slow, 8000);
+	copy_to(copy, disk, 24000);
+	copy_to(waiting, slow, 24000);
 	tdisk_shut(slow);
 	copy_start(copy, 0);
 	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(slow, 1));
@@ -195,6 +196,41 @@ static void zero_without_pages(struct kunit *test)
 	tdisk_open(slow);
 	copy_wait(copy);
 	copy_wait(waiting);
+}
+
+/* A zoned disk is not asked, and written in order. */
+static void zero_zoned(struct kunit *test)
+{
+	const struct tdisk_options options = {
+		.sectors = DISK_SECTORS, .seed = 1, .zeroes = true, .zoned = true,
+	};
+	struct fixture *f = test->priv;
+	struct tclient *client = fixture_client(f, 1);
+	struct tdisk *disk = fixture_disk(f, &options);
+	struct copy *zero = fixture_zero(client, disk, 0, COUNT);
+
+	copy_run(zero, 0);
+	copy_expect(zero, 0, 0);
+	copy_expect_zeroed(zero, 0);
+	KUNIT_EXPECT_EQ(test, tdisk_count_zeroes(disk), 0);
+	KUNIT_EXPECT_EQ(test, disk->in_flight_max, 1);
+}
+
+static void zero_large_blocks(struct kunit *test)
+{
+	const struct tdisk_options options = {
+		.sectors = DISK_SECTORS, .block_size = 4096, .seed = 1, .zeroes = true,
+	};
+	struct fixture *f = test->priv;
+	struct tclient *client = fixture_client(f, 1);
+	struct tdisk *disk = fixture_disk(f, &options);
+	struct copy *zero = fixture_zero(client, disk, 8, 20000);
+
+	disk->refuse_zeroes = BLK_STS_NOTSUPP;
+	copy_run(zero, 0);
+	copy_expect(zero, 0, 0);
+	copy_expect_zeroed(zero, 0);
+	KUNIT_EXPECT_EQ(test, disk->misaligned, 0);
 }
 
 static void zero_nothing(struct kunit *test)
@@ -272,6 +308,8 @@ static struct kunit_case zero_cases[] = {
 	KUNIT_CASE(zero_error_stops),
 	KUNIT_CASE(zero_in_sequence),
 	KUNIT_CASE(zero_without_pages),
+	KUNIT_CASE(zero_zoned),
+	KUNIT_CASE(zero_large_blocks),
 	KUNIT_CASE(zero_nothing),
 	KUNIT_CASE(zero_rejected),
 	{}
