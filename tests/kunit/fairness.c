@@ -292,6 +292,34 @@ static void fairness_bulk_is_not_starved(struct kunit *test)
 	copy_expect_copied_part(bulk, 0, 0, 1500);
 }
 
+/* Of two that wait for the one page, the same one is not passed by each time. */
+static void fairness_one_page_in_turn(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct tclient *client = fixture_client(f, 1);
+	struct tdisk *disks[5];
+	struct copy *copy, *others[2];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(disks); i++)
+		disks[i] = fixture_small_disk(f, 1 + i, DISK_SECTORS);
+	copy = fixture_copy(client, disks[0], 0, 400);
+	copy_to(copy, disks[1], 0);
+	others[0] = fixture_copy(client, disks[2], 0, 200);
+	copy_to(others[0], disks[3], 0);
+	copy_to(others[0], disks[4], 0);
+	others[1] = fixture_copy(client, disks[0], 1000, 200);
+	copy_to(others[1], disks[1], 1000);
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		others[i]->then = submit_again;
+		others[i]->priv = copy;
+		copy_start(others[i], 0);
+	}
+	copy_run(copy, 0);
+	copy_expect(copy, 0, 0);
+	copy_expect_copied(copy, 0);
+}
+
 /* Nor do small ones starve each other, or one bulk copy another. */
 static void fairness_bulk_copies_take_turns(struct kunit *test)
 {
@@ -600,6 +628,7 @@ static struct kunit_case fairness_cases[] = {
 	KUNIT_CASE(fairness_two_slow_disks),
 	KUNIT_CASE(fairness_slow_callback),
 	KUNIT_CASE(fairness_bulk_is_not_starved),
+	KUNIT_CASE(fairness_one_page_in_turn),
 	KUNIT_CASE(fairness_bulk_copies_take_turns),
 	KUNIT_CASE(fairness_share_of_source),
 	KUNIT_CASE(fairness_share_of_destination),
