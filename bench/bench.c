@@ -37,6 +37,7 @@
 
 #include "../compat/bdev.h"
 #include "../compat/dm-io.h"
+#include "../compat/timer.h"
 #include "../kcopyd.h"
 #include "mark.h"
 
@@ -733,7 +734,7 @@ static int __init bench_init(void)
 	for (i = nr_slots; i--; )
 		slot_start(&slots[i], ktime_get_ns());
 	wait_for_completion(&idle);
-	del_timer_sync(&ticks);
+	kcopyd_compat_timer_delete_sync(&ticks);
 	if (atomic_read(&failed)) {
 		pr_err("%d jobs failed\n", atomic_read(&failed));
 		r = -EIO;
