@@ -12,8 +12,8 @@
  *
  * A slot is a job that is submitted again as soon as it has ended, by its
  * callback, or by the slot's own thread with threads=. Measured is from the end
- * of job number @warm to that of job number @warm + @jobs, while the depth stays
- * what it is.
+ * of job number @warm (with warm=0, from the start) to that of job number @warm +
+ * @jobs, while the depth stays what it is.
  */
 #define pr_fmt(fmt) "kcopyd_bench: " fmt
 
@@ -669,7 +669,7 @@ static int check_parameters(void)
 		pr_err("there is no engine %s\n", engine);
 		return -EINVAL;
 	}
-	if (!src || !num_dests || !kb || !depth || !jobs || !clients || !warm) {
+	if (!src || !num_dests || !kb || !depth || !jobs || !clients) {
 		pr_err("src=, dst= and numbers above 0 are needed\n");
 		return -EINVAL;
 	}
@@ -731,6 +731,8 @@ static int __init bench_init(void)
 
 	mod_timer(&ticks, jiffies + 1);
 	atomic_set(&in_flight, nr_slots);
+	if (!warm)
+		measured(0, ktime_get_ns(), NULL);
 	for (i = nr_slots; i--; )
 		slot_start(&slots[i], ktime_get_ns());
 	wait_for_completion(&idle);

@@ -88,17 +88,14 @@ class Measured:
         return (max(found) - min(found)) / statistics.median(found) * 100 if found else 0
 
 
+def number(row, key, default=None):
+    """A number among the row's parameters."""
+    return int(dict(part.partition("=")[::2] for part in row.params.split()).get(key, default))
+
+
 def client_pages(row):
     """The pages that the row gives a client of ours."""
-    for part in row.params.split():
-        if part.startswith("pages="):
-            return int(part[6:])
-    return 2048
-
-
-def depth(row):
-    """Jobs in flight."""
-    return int(dict(part.split("=", 1) for part in row.params.split())["depth"])
+    return number(row, "pages", 2048)
 
 
 def judge(row, measured):
@@ -113,14 +110,15 @@ def judge(row, measured):
         value = measured.get(row.name, "kcopyd", "p99") / 1000
         return value, f"{value:.0f} us", value <= row.must, value <= row.aim
     if row.figure == "speed":
-        value = measured.get(row.base, "kcopyd") / ours
+        base = next(other for other in ROWS if other.name == row.base)
+        value = measured.get(base.name, "kcopyd") / number(base, "kb") / (ours / number(row, "kb"))
         return value, f"{value:.2f}x", value >= row.must, value >= row.aim
     if row.figure == "pages":
         value = measured.get(row.name, "kcopyd", "pages") - client_pages(row)
         return value, f"{value:.0f} more", value <= row.must, value <= row.aim
     if row.figure == "bytes":
         pages = measured.get(row.name, "kcopyd", "pages") - client_pages(row)
-        value = pages * 4096 / depth(row)
+        value = pages * 4096 / number(row, "depth")
         return value, f"{value:.0f} B", value <= row.must, value <= row.aim
     return None, "", True, True
 
@@ -135,8 +133,10 @@ def show(row, measured, engine):
         return f"{value:.0f} pages"
     if row.figure == "bytes":
         value -= client_pages(row) if engine == "kcopyd" else 0
-        return f"{value * 4096 / depth(row):.0f} B"
+        return f"{value * 4096 / number(row, 'depth'):.0f} B"
     us = value / 1000
+    if us >= 10_000_000:
+        return f"{us / 1_000_000:.2f} s"
     return f"{us / 1000:.2f} ms" if us >= 1000 else f"{us:.1f} us" if us >= 100 else f"{us:.2f} us"
 
 

@@ -6,7 +6,7 @@ judged by one figure:
 
     time     mainline's time for a job / ours; at least MUST, if possible AIM
     p99      ours, in microseconds; at most MUST
-    speed    ours with POOLS[0] pages / ours with as many as this row says
+    speed    ours in the row BASE / ours in this one, a KiB
     pages    pages held at the peak beyond the client's own
     bytes    memory for a queued job
 """
@@ -79,10 +79,12 @@ for device, label in ((N0, "n0"), (T20, "t20"), (T80, "t80"), (HDD, "hdd")):
         ROWS.append(Row(f"{label} {kb}K", f"{device} kb={kb} depth={depth} jobs={max(2 * depth, min(400, 65536 // kb))}"
                         f" warm={depth}", figure="", engines=BOTH if kb > 1024 else ALL, quick=False))
 
-# The same work however much is queued, and whoever queues it
+# The same work however much is queued, whoever queues it, and however large it is
 ROWS += [
     Row("100,000 queued jobs", f"{N0} kb=4 depth=100000 jobs=200000 warm=100000", 0.9, 0.95, "speed", OURS,
         quick=False, base="n0 4K QD64 random"),
     Row("1,000 clients", f"{N0} kb=4 depth=1000 jobs=20000 warm=2000 clients=1000 pages=16", 0.9, 0.95, "speed", OURS,
         quick=False, base="n0 4K QD1"),
+    Row("1 TiB in one job", f"{N0} kb={1 << 30} depth=1 jobs=1 warm=0", 0.9, 0.95, "speed", OURS,
+        quick=False, base="n0 16M QD1"),
 ]
