@@ -9,6 +9,7 @@
  * The engines are kcopyd, the kernel's own dm-kcopyd ("mainline"), and two
  * floors that have their pages beforehand: a read and the writes through dm_io()
  * ("dm_io"), and bios that span each job's contiguous memory ("bio").
+ * "command" runs a command line for each job, for what copies in user space.
  *
  * A slot is a job that is submitted again as soon as it has ended, by its
  * callback, or by the slot's own thread with threads=. Measured is from the end
@@ -32,6 +33,7 @@
 #include <linux/tick.h>
 #include <linux/timer.h>
 #include <linux/tracepoint.h>
+#include <linux/umh.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
@@ -46,7 +48,10 @@
 
 static char *engine = "kcopyd";
 module_param(engine, charp, 0444);
-MODULE_PARM_DESC(engine, "kcopyd, mainline, dm_io or bio");
+MODULE_PARM_DESC(engine, "kcopyd, mainline, dm_io, bio or command");
+static char *command;
+module_param(command, charp, 0444);
+MODULE_PARM_DESC(command, "What the engine \"command\" has /bin/sh run, instead of src= and dst=");
 static char *src, *dst[MAX_DESTS];
 static unsigned int num_dests;
 module_param(src, charp, 0444);
@@ -126,6 +131,7 @@ struct slot {
  * @submit: starts the slot's job, whose end is told by slot_ended()
  * @step: moves the slot's job on, in the slot's thread, after I/O of it; NULL if
  *	the engine does so itself
+ * @memory: a slot has its memory beforehand
  */
 struct engine {
 	const char *name;
@@ -133,6 +139,7 @@ struct engine {
 	void (*destroy)(unsigned int i);
 	void (*submit)(struct slot *slot);
 	void (*step)(struct slot *slot);
+	bool memory;
 };
 
 struct submitter {
@@ -246,7 +253,8 @@ static void slot_choose(struct slot *slot)
 
 static void slot_start(struct slot *slot, u64 now)
 {
-	slot_choose(slot);
+	if (!command)
+		slot_choose(slot);
 	slot->begin = now;
 	used->submit(slot);
 }
@@ -545,12 +553,24 @@ static void bio_floor_step(struct slot *slot)
 }
 
 /* ------------------------------------------------------------------------- */
+/* A command that copies. The devices are its own: an open one keeps its page cache. */
+
+static void command_step(struct slot *slot)
+{
+	char *argv[4] = { "/bin/sh", "-c", command, NULL };
+	char *envp[2] = { "PATH=/sbin:/bin", NULL };
+
+	slot_ended(slot, !call_usermodehelper(argv[0], argv, envp, UMH_WAIT_PROC));
+}
+
+/* ------------------------------------------------------------------------- */
 
 static const struct engine engines[] = {
 	{ "kcopyd", ours_create, ours_destroy, ours_submit },
 	{ "mainline", mainline_create, mainline_destroy, mainline_submit },
-	{ "dm_io", dmio_create, dmio_destroy, dmio_submit, dmio_step },
-	{ "bio", no_client, no_client_destroy, bio_floor_submit, bio_floor_step },
+	{ "dm_io", dmio_create, dmio_destroy, dmio_submit, dmio_step, true },
+	{ "bio", no_client, no_client_destroy, bio_floor_submit, bio_floor_step, true },
+	{ "command", no_client, no_client_destroy, hand_over, command_step },
 };
 
 static int open_devices(void)
@@ -558,6 +578,8 @@ static int open_devices(void)
 	unsigned int i;
 	int r;
 
+	if (command)
+		return 0;
 	r = kcopyd_compat_bdev_open(&source, src, false, NULL);
 	for (i = 0; !r && i < num_dests; i++)
 		r = kcopyd_compat_bdev_open(&dests[i], dst[i], true, NULL);
@@ -614,7 +636,7 @@ static int slot_init(struct slot *slot, unsigned int i)
 		slot->to[d].bdev = slot->background ? bg_dest.bdev : dests[d].bdev;
 		slot->to[d].count = count;
 	}
-	return used->step ? slot_memory(slot) : 0;
+	return used->memory ? slot_memory(slot) : 0;
 }
 
 static void slots_free(void)
@@ -669,7 +691,12 @@ static int check_parameters(void)
 		pr_err("there is no engine %s\n", engine);
 		return -EINVAL;
 	}
-	if (!src || !num_dests || !kb || !depth || !jobs || !clients) {
+	if (!command != !!strcmp(engine, "command") ||
+	    (command && (src || num_dests))) {
+		pr_err("command= is for the engine \"command\", which has no devices\n");
+		return -EINVAL;
+	}
+	if ((!command && (!src || !num_dests)) || !kb || !depth || !jobs || !clients) {
 		pr_err("src=, dst= and numbers above 0 are needed\n");
 		return -EINVAL;
 	}

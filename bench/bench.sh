@@ -61,6 +61,7 @@ boot()
 	shift
 	tests/qemu/boot.sh --kernel "$kernel" --mem 2048 --timeout 3600 --out "$work/$name" \
 		--kmod null_blk --kmod brd --kmod dm-mod --add "$work/$name.runs:/bench/runs" \
+		--add /bin/cp --add /bin/dd --add /usr/bin/qemu-img \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd_bench.ko" \
 		"$@" bench/guest.sh </dev/null >"$work/$name.log" 2>&1 || {
 		sed "s/^/$name: /" "$work/$name.log" >&2

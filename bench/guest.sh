@@ -33,8 +33,10 @@ done
 # One request at a time, each takes 4 ms however large.
 null_blk hdda size=1048576 irqmode=2 completion_nsec=4000000 hw_queue_depth=1 max_sectors=2560
 null_blk hddb size=1048576 irqmode=2 completion_nsec=4000000 hw_queue_depth=1 max_sectors=2560
-null_blk mema size=64 memory_backed=1 irqmode=0 blocksize=4096
-null_blk memb size=64 memory_backed=1 irqmode=0 blocksize=4096
+for name in a b; do
+	null_blk mem$name size=128 memory_backed=1 irqmode=0 blocksize=4096
+	null_blk null$name size=128 irqmode=0 blocksize=4096
+done
 # Time flies here when there is nothing to do, and a run is one long wait.
 echo 0 >/proc/sys/kernel/hung_task_timeout_secs
 # What is freed counts as free at once.
@@ -42,13 +44,13 @@ echo 100000 >/proc/sys/vm/percpu_pagelist_high_fraction
 
 # The first write to memory-backed devices allocates their pages.
 for name in mema memb ram0 ram1; do
-	dd if=/dev/zero of=/dev/$name bs=1M count=64 2>/dev/null
+	dd if=/dev/zero of=/dev/$name bs=1M count=$(($(blockdev --getsize64 /dev/$name) >> 20)) 2>/dev/null
 	blockdev --flushbufs /dev/$name
 done
 
 tab=$(printf '\t')
 while IFS=$tab read -r row engine params; do
-	if modprobe kcopyd_bench engine=$engine $params; then
+	if modprobe -- kcopyd_bench engine=$engine $params; then
 		printf '%s\t%s\n' "$row" "$(cat $result)" >/dev/out
 		rmmod kcopyd_bench
 	else

@@ -8,7 +8,7 @@
 "runs" prints a line for each run of the guest. "report" reads what the guests
 wrote (BOOT: with a clock that counts instructions; CPUS: with two CPUs, the
 instructions of which are in INSNS), prints the table, and writes table.txt,
-table.md, results.json and the data for the pictures to DIRECTORY.
+table.md, copies.md, results.json and the data for the pictures to DIRECTORY.
 """
 
 import json
@@ -17,7 +17,7 @@ import statistics
 import sys
 
 sys.dont_write_bytecode = True
-from rows import BOTH, ROWS, SIZES  # noqa: E402 (no .pyc beside the sources)
+from rows import BOTH, COPIES, PLACES, ROWS, SIZES  # noqa: E402 (no .pyc beside the sources)
 
 # Two CPUs, and submitters of their own: name, parameters
 CPUS = [
@@ -26,7 +26,6 @@ CPUS = [
     ("2 CPUs, 8 threads, 8 clients", "src=/dev/n0 dst=/dev/n1 kb=4 depth=64 jobs=6400 warm=640 threads=8 clients=8"),
     ("2 CPUs, 2 threads, 1 client, 64K", "src=/dev/n0 dst=/dev/n1 kb=64 depth=16 jobs=1600 warm=160 threads=2"),
 ]
-
 
 def rows(quick):
     """The rows that are run."""
@@ -153,7 +152,7 @@ def table(quick, measured):
     head = ["row", "mainline", "dm-io", "bios", "kcopyd", "result", "must (aim)", ""]
     lines, passed, failed = [head], 0, 0
     for row in rows(quick):
-        if not row.figure:
+        if row.figure in ("", "copies"):
             continue
         _, shown, reached, aimed = judge(row, measured)
         if row.must:
@@ -186,6 +185,12 @@ def align(lines):
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
 
 
+def markdown(lines):
+    """The same for the README."""
+    return "".join("| " + " | ".join(line) + " |\n" + ("| --- " * len(line) + "|\n" if i == 0 else "")
+                   for i, line in enumerate(lines))
+
+
 def cpus(path, insns):
     """Instructions for a job with two CPUs."""
     with open(insns, encoding="utf-8") as file:
@@ -199,6 +204,26 @@ def cpus(path, insns):
         mainline, ours = found[name, "mainline"], found[name, "kcopyd"]
         lines.append([name, f"{mainline:.0f}", f"{ours:.0f}", f"{mainline / ours:.2f}x"])
     return lines, {f"{name}/{engine}": value for (name, engine), value in found.items()}
+
+
+def copies(measured):
+    """Instructions that the CPU spends on a GiB, by what copies it, and how many are missing."""
+    expected = [row for row in ROWS if row.figure == "copies"]
+    lines = [["instructions for a GiB"] + [cell for place in PLACES for cell in (f"device {place[0]}", "to kcopyd's")]]
+    found, first = {}, {}
+    for row in expected:
+        busy = measured.get(row.name, row.engines[0], "busy_ns")
+        if busy is not None:
+            found[row.name] = busy / number(row, "kb") * (1 << 20)
+    for label, _, _ in COPIES:
+        line = [label]
+        for place, _, _ in PLACES:
+            value = found.get(f"{label}, {place}")
+            # The first is what the others are compared with.
+            base = first.setdefault(place, value)
+            line += [f"{value / 1e6:.1f} million", f"{value / base:.2f}x"] if value and base else ["-", "-"]
+        lines.append(line)
+    return lines, found, len(expected) - len(found)
 
 
 def pictures(directory, measured):
@@ -230,10 +255,13 @@ def report(quick, directory, commit, cpus_path, insns, *boots):
     measured = Measured([read(boot) for boot in boots])
     lines, passed, failed = table(quick, measured)
     cpu_lines, cpu_data = cpus(cpus_path, insns)
+    copy_lines, copy_data, missing = copies(measured)
+    failed += 0 if quick else missing
     spread = max(((measured.spread(row.name, engine), f"{row.name}, {engine}")
                   for row in rows(quick) if row.figure == "time" for engine in row.engines))
     text = [f"commit {commit}; {len(boots)} boots; one instruction is one nanosecond", ""]
     text += align(lines) + [""] + align(cpu_lines) + [""]
+    text += align(copy_lines) + [""] if not quick else []
     text += [f"The boots are at most {spread[0]:.2f} % apart ({spread[1]})."]
     text += [f"{passed} passed, {failed} failed"]
     print("\n".join(text[:-1]))
@@ -243,12 +271,14 @@ def report(quick, directory, commit, cpus_path, insns, *boots):
             file.write(content)
 
     write("table.txt", "\n".join(text[:-2] + align(details(quick, measured)) + [""] + text[-2:]) + "\n")
-    write("table.md", "".join("| " + " | ".join(line) + " |\n" + ("| --- " * len(line) + "|\n" if i == 0 else "")
-                              for i, line in enumerate(lines)))
+    write("table.md", markdown(lines))
+    if not quick:
+        write("copies.md", markdown(copy_lines))
     write("results.json", json.dumps({
         "commit": commit,
         "boots": [{f"{name}/{engine}": run for (name, engine), run in boot.items()} for boot in measured.boots],
         "cpus": cpu_data,
+        "copies": copy_data,
     }, indent=1) + "\n")
     if not quick:
         pictures(directory, measured)

@@ -9,6 +9,7 @@ judged by one figure:
     speed    ours in the row BASE / ours in this one, a KiB
     pages    pages held at the peak beyond the client's own
     bytes    memory for a queued job
+    copies   not judged: instructions for a GiB, beside other ways to copy
 """
 
 from dataclasses import dataclass, field
@@ -88,3 +89,35 @@ ROWS += [
     Row("1 TiB in one job", f"{N0} kb={1 << 30} depth=1 jobs=1 warm=0", 0.9, 0.95, "speed", OURS,
         quick=False, base="n0 16M QD1"),
 ]
+
+
+def command(line):
+    """Parameters that copy 128 MiB by a command: the table of the copies has 1 GiB of it."""
+    return f'kb=131072 depth=1 jobs=8 warm=1 command="{line} </dev/null >/dev/null 2>&1"'
+
+
+# Ways to copy: label, engine, parameters. The commands are Debian's, not busybox's.
+# A device has no page cache while it is not open: cp reads it all, and closing the
+# destination writes it all. qemu-img has eight copies in flight, as is its default.
+COPIES = (
+    ("kcopyd, 512 KiB, 8 in flight", "kcopyd", "src={src} dst={dst} kb=512 depth=8 jobs=2048 warm=64 sequential=1"),
+    ("kcopyd, 128 MiB in one job", "kcopyd", "src={src} dst={dst} kb=131072 depth=1 jobs=8 warm=1"),
+    ("dm-kcopyd, 512 KiB, 8 in flight", "mainline",
+     "src={src} dst={dst} kb=512 depth=8 jobs=2048 warm=64 sequential=1"),
+    ("dm-kcopyd, 128 MiB in one job", "mainline", "src={src} dst={dst} kb=131072 depth=1 jobs=8 warm=1"),
+    ("dd bs=1M iflag=direct oflag=direct", "command",
+     command("/bin/dd if={src} of={dst} bs=1M iflag=direct oflag=direct")),
+    ("cp --reflink=never", "command", command("/bin/cp --reflink=never {src} {dst}")),
+    ("qemu-img convert -n -S 0 -t none -T none", "command",
+     command("/bin/qemu-img convert -n -S 0 -t none -T none -f raw -O raw {src} {dst}")),
+)
+# Where: label, source, destination
+PLACES = (
+    ("in memory", "/dev/mema", "/dev/memb"),
+    ("without memory", "/dev/nulla", "/dev/nullb"),
+)
+
+for label, engine, params in COPIES:
+    for place, src, dst in PLACES:
+        ROWS.append(Row(f"{label}, {place}", params.format(src=src, dst=dst), figure="copies", engines=(engine,),
+                        quick=False))

@@ -11,7 +11,7 @@ group()
 	build)	echo gcc g++ make flex bison bc libelf-dev libssl-dev libc6-dev \
 			cpio kmod dwarves zstd rsync xz-utils perl ;;
 	boot)	echo qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils ;;
-	bench)	echo gnuplot-nox python3 ;;
+	bench)	echo gnuplot-nox python3 qemu-utils ;;
 	tools)	echo dmsetup e2fsprogs fdisk patch ;;
 	unit)	echo g++ libgtest-dev ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
