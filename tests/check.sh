@@ -71,9 +71,9 @@ stage() {
 
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
-tests/qemu/deps.sh build boot tools lint
+tests/qemu/deps.sh build boot tools lint bench
 
-stages=(build runner demo kunit system)
+stages=(build runner demo kunit system bench)
 [ $# -gt 0 ] || set -- "${stages[@]}"
 for name; do
 	case $name in
@@ -82,6 +82,7 @@ for name; do
 	demo)	stage demo tests/demo.sh ;;
 	kunit)	stage kunit tests/kunit/run.sh ;;
 	system)	stage system tests/system/run.sh ;;
+	bench)	stage bench bench/bench.sh --check ;;
 	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]}" >&2
 		exit 2 ;;
 	esac
