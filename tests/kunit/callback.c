@@ -8,15 +8,14 @@
 
 #define DISK_SECTORS 2048
 
-/**
- * struct event - a prepared callback and what becomes of it
- * @irq: calls kcopyd_do_callback() in a hard interrupt
- * @order: how many callbacks had been called before it
- */
+/* A prepared callback and what becomes of it. */
 struct event {
 	struct kcopyd_job *prepared;
+	/* Calls kcopyd_do_callback() in a hard interrupt. */
 	struct irq_work irq;
+	/* Where it must run. */
 	const struct work_struct *notify_work;
+	/* Counts the callbacks; @order is its place among them. */
 	atomic_t *clock;
 	struct completion done;
 	int read_err;

@@ -66,10 +66,15 @@ interrupted()
 		! grep -q up "$work/out" || break
 		sleep 0.1
 	done
-	qemu=$(tr ' ' '\n' <"/proc/$boot/task/$boot/children" |
-		while read -r pid; do
-			! grep -qz qemu-system "/proc/$pid/cmdline" || echo "$pid"
-		done)
+	# The kernel's list may lack a child while another one comes or goes.
+	for ((i = 0; i < 50; i++)); do
+		qemu=$(tr ' ' '\n' <"/proc/$boot/task/$boot/children" |
+			while read -r pid; do
+				! grep -qz qemu-system "/proc/$pid/cmdline" || echo "$pid"
+			done)
+		[[ -z $qemu ]] || break
+		sleep 0.1
+	done
 	[[ -n $qemu ]] || { echo 'no QEMU was seen' >>"$work/err"; bad=1; }
 	kill -"$1" "$boot"
 	wait "$boot" 2>/dev/null || code=$?
