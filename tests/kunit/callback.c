@@ -104,49 +104,22 @@ static void callback_order(struct kunit *test)
 	}
 }
 
-struct destroyer {
-	struct work_struct work;
-	struct kcopyd_client *kc;
-	struct completion done;
-};
-
-static void destroyer_work(struct work_struct *work)
-{
-	struct destroyer *d = container_of(work, struct destroyer, work);
-
-	kcopyd_client_destroy(d->kc);
-	complete(&d->done);
-}
-
-static struct destroyer *destroy_start(struct kunit *test, struct tclient *client)
-{
-	struct destroyer *d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, d);
-	init_completion(&d->done);
-	INIT_WORK(&d->work, destroyer_work);
-	d->kc = client->kc;
-	client->ended = true;
-	queue_work(system_unbound_wq, &d->work);
-	return d;
-}
-
 static void callback_destroy_waits(struct kunit *test)
 {
 	struct tclient *client = fixture_client(test->priv, 1);
 	struct event *event = events_new(test, 1);
 	atomic_t clock = ATOMIC_INIT(0);
-	struct destroyer *d;
+	struct ender *ender;
 
 	event_prepare(test, event, client, &clock);
-	d = destroy_start(test, client);
+	client->ended = true;
+	ender = ender_start(client->kc);
 	wait_until(READ_ONCE(client->kc->shutdown));
 	msleep(50);
-	KUNIT_EXPECT_FALSE(test, completion_done(&d->done));
+	KUNIT_EXPECT_FALSE(test, completion_done(&ender->done));
 	kcopyd_do_callback(event->prepared, 0, 0);
-	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&d->done, TDISK_TIMEOUT), 0UL);
+	KUNIT_ASSERT_TRUE(test, ender_wait(ender));
 	KUNIT_EXPECT_TRUE(test, completion_done(&event->done));
-	flush_work(&d->work);
 }
 
 static void prepare_when_shut_down(struct copy *copy)
@@ -199,7 +172,7 @@ static void flusher_work(struct work_struct *work)
 
 static struct flusher *flush_start(struct kunit *test, struct tclient *client)
 {
-	struct flusher *flusher = kunit_kzalloc(test, sizeof(*flusher), GFP_KERNEL);
+	struct flusher *flusher = kzalloc(sizeof(*flusher), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, flusher);
 	init_completion(&flusher->done);
@@ -209,11 +182,13 @@ static struct flusher *flush_start(struct kunit *test, struct tclient *client)
 	return flusher;
 }
 
+/* One that hangs is still in use, and stays. */
 static void flush_wait(struct kunit *test, struct flusher *flusher)
 {
 	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&flusher->done, TDISK_TIMEOUT), 0UL);
 	flush_work(&flusher->work);
 	KUNIT_EXPECT_EQ(test, flusher->result, 0);
+	kfree(flusher);
 }
 
 /* Callbacks that are due are waited for, those that come after them are not. */

@@ -101,12 +101,6 @@ unsigned int tclient_free_pages(struct tclient *client)
 	return n;
 }
 
-struct ender {
-	struct work_struct work;
-	struct kcopyd_client *kc;
-	struct completion done;
-};
-
 static void ender_work(struct work_struct *work)
 {
 	struct ender *ender = container_of(work, struct ender, work);
@@ -116,7 +110,7 @@ static void ender_work(struct work_struct *work)
 }
 
 /* A copy that got lost would stop the whole guest here, so somebody else waits. */
-static bool destroy_bounded(struct kcopyd_client *kc)
+struct ender *ender_start(struct kcopyd_client *kc)
 {
 	struct ender *ender = kmalloc(sizeof(*ender), GFP_KERNEL | __GFP_NOFAIL);
 
@@ -124,6 +118,12 @@ static bool destroy_bounded(struct kcopyd_client *kc)
 	init_completion(&ender->done);
 	ender->kc = kc;
 	queue_work(system_unbound_wq, &ender->work);
+	return ender;
+}
+
+/* Bounded; did it come to its end? If not, it is still in use. */
+bool ender_wait(struct ender *ender)
+{
 	if (!wait_for_completion_timeout(&ender->done, TDISK_TIMEOUT))
 		return false;
 	flush_work(&ender->work);
@@ -153,7 +153,7 @@ void tclient_end(struct tclient *client)
 		pages[i] = kc->pool.pages[i].page;
 		get_page(pages[i]);
 	}
-	if (!destroy_bounded(kc)) {
+	if (!ender_wait(ender_start(kc))) {
 		tclient_hangs(client);
 		KUNIT_FAIL(test, "kcopyd_client_destroy() hangs: a copy was lost");
 		return;

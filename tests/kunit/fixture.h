@@ -119,6 +119,16 @@ void fixture_settle(struct fixture *fixture);
 /* The size of a huge disk, in sectors: 1 GiB. */
 #define HUGE_SECTORS ((sector_t)SZ_1G >> SECTOR_SHIFT)
 
+/* Destroys a client in the background. */
+struct ender {
+	struct work_struct work;
+	struct kcopyd_client *kc;
+	struct completion done;
+};
+
+struct ender *ender_start(struct kcopyd_client *kc);
+bool ender_wait(struct ender *ender);
+
 void tclient_end(struct tclient *client);
 void tclient_hangs(struct tclient *client);
 unsigned int tclient_free_pages(struct tclient *client);
