@@ -165,7 +165,8 @@ choose_accel()
 	exec {null}>/dev/null
 	qemu_extra=()
 	start kvm "$work/probe" "$null" "$null"
-	if finish 15 && grep -q '^exit 0' "$work/status"; then
+	# Not to be read: the shell says so where QEMU was aborted.
+	if finish 15 2>/dev/null && grep -q '^exit 0' "$work/status"; then
 		accel=kvm
 	fi
 	kill_qemu
