@@ -433,7 +433,8 @@ static void mainline_submit(struct slot *slot)
 /* ------------------------------------------------------------------------- */
 /* The floors: a thread moves each slot on to its writes, and to its next job. */
 
-typedef void (*floor_io_fn)(struct slot *slot, const struct io_region *region, blk_opf_t opf);
+typedef void (*floor_io_fn)(struct slot *slot, const struct io_region *regions, unsigned int nr,
+			    blk_opf_t opf);
 
 static void floor_io_ended(struct slot *slot)
 {
@@ -465,9 +466,10 @@ static void dmio_destroy(unsigned int i)
 	dm_io_client_destroy(client[i]);
 }
 
-static void dmio_io(struct slot *slot, const struct io_region *region, blk_opf_t opf)
+static void dmio_io(struct slot *slot, const struct io_region *regions, unsigned int nr,
+		    blk_opf_t opf)
 {
-	struct dm_io_region where = dm_region(region);
+	struct dm_io_region where[MAX_DESTS];
 	struct dm_io_request request = {
 		.bi_opf = opf,
 		.mem.type = DM_IO_PAGE_LIST,
@@ -476,8 +478,12 @@ static void dmio_io(struct slot *slot, const struct io_region *region, blk_opf_t
 		.notify.context = slot,
 		.client = client[slot->client],
 	};
+	unsigned int i;
 
-	kcopyd_compat_dm_io(&request, &where);
+	atomic_set(&slot->pending, 1);
+	for (i = 0; i < nr; i++)
+		where[i] = dm_region(&regions[i]);
+	kcopyd_compat_dm_io(&request, nr, where);
 }
 
 static void bio_ended(struct bio *bio)
@@ -500,36 +506,37 @@ static void no_client_destroy(unsigned int i)
 {
 }
 
-static void bio_io(struct slot *slot, const struct io_region *region, blk_opf_t opf)
+static void bio_io(struct slot *slot, const struct io_region *regions, unsigned int nr,
+		   blk_opf_t opf)
 {
-	struct bio *bio = bio_alloc(region->bdev, 1, opf, GFP_NOIO);
+	unsigned int i;
 
-	bio->bi_iter.bi_sector = region->sector;
-	bio->bi_end_io = bio_ended;
-	bio->bi_private = slot;
-	__bio_add_page(bio, slot->pages, region->count << SECTOR_SHIFT, 0);
-	submit_bio(bio);
+	atomic_set(&slot->pending, nr);
+	for (i = 0; i < nr; i++) {
+		struct bio *bio = bio_alloc(regions[i].bdev, 1, opf, GFP_NOIO);
+
+		bio->bi_iter.bi_sector = regions[i].sector;
+		bio->bi_end_io = bio_ended;
+		bio->bi_private = slot;
+		__bio_add_page(bio, slot->pages, regions[i].count << SECTOR_SHIFT, 0);
+		submit_bio(bio);
+	}
 }
 
 static void floor_read(struct slot *slot, floor_io_fn io)
 {
 	slot->reading = true;
-	atomic_set(&slot->pending, 1);
-	io(slot, &slot->from, REQ_OP_READ);
+	io(slot, &slot->from, 1, REQ_OP_READ);
 }
 
 static void floor_step(struct slot *slot, floor_io_fn io)
 {
-	unsigned int i;
-
 	if (!slot->reading) {
 		slot_ended(slot, true);
 		return;
 	}
 	slot->reading = false;
-	atomic_set(&slot->pending, slot->num_dests);
-	for (i = 0; i < slot->num_dests; i++)
-		io(slot, &slot->to[i], REQ_OP_WRITE);
+	io(slot, slot->to, slot->num_dests, REQ_OP_WRITE);
 }
 
 static void dmio_submit(struct slot *slot)

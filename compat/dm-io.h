@@ -33,6 +33,14 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
  *
  * Context: that in which the last bio of the I/O ends; may be hard interrupt.
  */
+
+/**
+ * KCOPYD_DM_IO_NOTIFY_EACH() - the same for I/O to several regions
+ * @name: name of the callback, for &struct dm_io_notify
+ *
+ * It calls name_failed(failed, context), with a bit for each region that failed,
+ * be it that its device does not support the operation.
+ */
 #ifdef KCOPYD_HAVE_DM_IO_NOTIFY_UNSUP
 #define KCOPYD_DM_IO_NOTIFY(name)					\
 	static void name##_err(int err, void *data);			\
@@ -41,6 +49,13 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
 	{								\
 		name##_err(kcopyd_dm_io_errno(error, unsup), data);	\
 	}
+#define KCOPYD_DM_IO_NOTIFY_EACH(name)					\
+	static void name##_failed(unsigned long failed, void *data);	\
+	static void name(unsigned long error, unsigned long unsup,	\
+			 void *data)					\
+	{								\
+		name##_failed(error | unsup, data);			\
+	}
 #else
 #define KCOPYD_DM_IO_NOTIFY(name)					\
 	static void name##_err(int err, void *data);			\
@@ -48,12 +63,19 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
 	{								\
 		name##_err(kcopyd_dm_io_errno(error, 0), data);		\
 	}
+#define KCOPYD_DM_IO_NOTIFY_EACH(name)					\
+	static void name##_failed(unsigned long failed, void *data);	\
+	static void name(unsigned long error, void *data)		\
+	{								\
+		name##_failed(error, data);				\
+	}
 #endif
 
 /**
- * kcopyd_compat_dm_io() - issue asynchronous I/O to one region
+ * kcopyd_compat_dm_io() - issue asynchronous I/O
  * @req: what to do; @req->notify.fn must be set
- * @where: the region
+ * @num_regions: how many regions; only one to read
+ * @where: the regions, which are not used after the call
  *
  * The I/O has the priority of a task that is not nice. To say so spares the
  * block layer to look it up.
@@ -63,17 +85,18 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
  * for memory of an unknown type, and it never will.
  */
 static inline int kcopyd_compat_dm_io(struct dm_io_request *req,
+				      unsigned int num_regions,
 				      struct dm_io_region *where)
 {
 	const unsigned short prio __maybe_unused =
 		IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM);
 
 #if defined(KCOPYD_HAVE_DM_IO_UNSUP)
-	return dm_io(req, 1, where, NULL, NULL, prio);
+	return dm_io(req, num_regions, where, NULL, NULL, prio);
 #elif defined(KCOPYD_HAVE_DM_IO_IOPRIO)
-	return dm_io(req, 1, where, NULL, prio);
+	return dm_io(req, num_regions, where, NULL, prio);
 #else
-	return dm_io(req, 1, where, NULL);
+	return dm_io(req, num_regions, where, NULL);
 #endif
 }
 

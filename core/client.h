@@ -31,6 +31,7 @@ struct task_struct;
  * @pool: its pages
  * @queues: a queue for each disk
  * @reserve: job objects set aside
+ * @together: sectors of the jobs whose destinations are written together
  * @waiting: jobs in @starved and in the lists of disks
  * @starved: jobs that wait because the pool is empty
  * @resume: queues whose waiting jobs are to be looked at
@@ -68,6 +69,7 @@ struct kcopyd_client {
 	struct kcopyd_pool pool;
 	struct kcopyd_queues queues;
 	struct kcopyd_reserve reserve;
+	unsigned int together;
 	unsigned int waiting;
 	struct kcopyd_fifo starved;
 	struct list_head resume;

@@ -16,6 +16,7 @@
  * event happens: in the submitter, in a worker, in an end_io.
  */
 #include <linux/blkdev.h>
+#include <linux/hash.h>
 #include <linux/minmax.h>
 #include <linux/sched/mm.h>
 
@@ -34,7 +35,7 @@
 /* Waiting jobs that are looked at in one go, with interrupts off. */
 #define COPY_ADVANCE_BATCH 32
 
-/* The queues of a job: number 0 is the source's. */
+/* The queues of a job: number 0 is the source's, then one for each write. */
 static struct kcopyd_queue *job_queue(const struct kcopyd_job *job,
 				      unsigned int i)
 {
@@ -114,12 +115,12 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 	 * Rather later than in crumbs; but where small copies are waiting, they
 	 * would take the crumbs, and what makes a whole part never come.
 	 */
-	for (i = 0; i <= job->num_dests; i++) {
+	for (i = 0; i <= job->num_writes; i++) {
 		if (!list_empty(&job_queue(job, i)->waiting.small))
 			enough = least;
 	}
 
-	for (i = 0; i <= job->num_dests; i++) {
+	for (i = 0; i <= job->num_writes; i++) {
 		struct kcopyd_queue *queue = job_queue(job, i);
 		unsigned int held = i ? queue->writing + queue->coming :
 					queue->reading;
@@ -158,7 +159,7 @@ static inline void part_coming(const struct kcopyd_part *part, int nr_pages)
 	const struct kcopyd_job *job = part->job;
 	unsigned int i;
 
-	for (i = 0; i < job->num_dests; i++)
+	for (i = 0; i < job->num_writes; i++)
 		job->dests[i].queue->coming += nr_pages;
 }
 
@@ -207,8 +208,8 @@ static inline void part_write(struct kcopyd_part *part,
 	unsigned int i;
 
 	part->state = KCOPYD_PART_WRITING;
-	part->pending = job->num_dests;
-	for (i = 0; i < job->num_dests; i++) {
+	part->pending = job->num_writes;
+	for (i = 0; i < job->num_writes; i++) {
 		struct kcopyd_queue *queue = job->dests[i].queue;
 
 		part->ops[i].opf = REQ_OP_WRITE;
@@ -314,7 +315,7 @@ static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
 
 	if (!kcopyd_fifo_empty(&kc->starved))
 		return &kc->starved;
-	for (i = 0; i <= job->num_dests; i++) {
+	for (i = 0; i <= job->num_writes; i++) {
 		struct kcopyd_fifo *waiting = &job_queue(job, i)->waiting;
 
 		if (!kcopyd_fifo_empty(waiting) &&
@@ -483,8 +484,10 @@ static inline void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
 		list_del(&job->node);
 		kc->waiting--;
 	}
-	for (i = 0; i <= job->num_dests; i++)
+	for (i = 0; i <= job->num_writes; i++)
 		job_queue(job, i)->users--;
+	if (job->num_writes != job->num_dests)
+		kc->together -= job->count;
 	kcopyd_notify(kc, job);
 }
 
@@ -519,7 +522,7 @@ static void part_forget(struct kcopyd_part *part)
 	unsigned int i;
 
 	part_coming(part, -part->nr_pages);
-	for (i = 0; i < job->num_dests; i++)
+	for (i = 0; i < job->num_writes; i++)
 		queue_mark(job->dests[i].queue, part->nr_pages);
 }
 
@@ -632,6 +635,19 @@ static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	return !--part->pending && part_next(kc, part);
 }
 
+/* Under the lock, which it drops. */
+static inline void op_ended(struct kcopyd_client *kc, struct kcopyd_job *job,
+			    bool part_ended, unsigned long flags)
+	__releases(&kc->lock)
+{
+	if (unlikely(kc->waiting && (!list_empty(&kc->resume) ||
+				     !kcopyd_fifo_empty(&kc->starved))))
+		advance(kc, false);
+	if (part_ended)
+		job_continue(kc, job);
+	spin_unlock_irqrestore(&kc->lock, flags);
+}
+
 /**
  * kcopyd_copy_end_op() - an operation has ended
  * @op: the operation
@@ -653,12 +669,28 @@ void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 		part_ended = read_end(kc, part, err);
 	else
 		part_ended = write_end(kc, part, op->slot, err);
-	if (unlikely(kc->waiting && (!list_empty(&kc->resume) ||
-				     !kcopyd_fifo_empty(&kc->starved))))
-		advance(kc, false);
-	if (part_ended)
-		job_continue(kc, job);
-	spin_unlock_irqrestore(&kc->lock, flags);
+	op_ended(kc, job, part_ended, flags);
+}
+
+/**
+ * kcopyd_copy_end_all() - a write to all destinations has ended
+ * @op: the operation
+ * @failed: the destinations where it failed, one bit each
+ *
+ * Context: As kcopyd_copy_end_op().
+ */
+void kcopyd_copy_end_all(struct kcopyd_op *op, unsigned int failed)
+{
+	struct kcopyd_part *part = kcopyd_op_part(op);
+	struct kcopyd_job *job = part->job;
+	struct kcopyd_client *kc = kcopyd_job_client(job);
+	unsigned long flags;
+
+	spin_lock_irqsave(&kc->lock, flags);
+	job->write_err |= failed;
+	if (failed && !job->ignore)
+		job->stopped = true;
+	op_ended(kc, job, write_end(kc, part, op->slot, 0), flags);
 }
 
 /**
@@ -675,15 +707,59 @@ void kcopyd_copy_init(struct kcopyd_client *kc)
 }
 
 static inline struct kcopyd_queue *queue_use(struct kcopyd_client *kc,
-					     const struct block_device *bdev)
+					     unsigned long key)
 {
-	struct kcopyd_queue *queue = kcopyd_queue_find(&kc->queues,
-						       bdev->bd_disk);
+	struct kcopyd_queue *queue = kcopyd_queue_find(&kc->queues, key);
 
 	if (unlikely(!queue))
-		queue = kcopyd_queue_new(kc, bdev->bd_disk);
+		queue = kcopyd_queue_new(kc, key);
 	queue->users++;
 	return queue;
+}
+
+static inline unsigned long disk_key(const struct block_device *bdev)
+{
+	return (unsigned long)bdev->bd_disk;
+}
+
+/* Two sets with the same key would share a queue, and nothing worse. */
+static unsigned long disks_key(const struct kcopyd_job *job)
+{
+	unsigned long key = job->num_dests;
+	unsigned int i;
+
+	for (i = 0; i < job->num_dests; i++)
+		key = (key ^ disk_key(job->dests[i].bdev)) * GOLDEN_RATIO_PRIME;
+	return key;
+}
+
+/*
+ * Are a small copy's destinations to be written together? One call of dm-io for
+ * all costs less, but its end does not tell which of the disks hold the pages
+ * still. So they have a queue of their own, where nobody waits for them who does
+ * not need all of these disks, and only a little of the pool is for this.
+ */
+static bool write_together(const struct kcopyd_client *kc,
+			   const struct kcopyd_job *job)
+{
+	return job->num_dests <= KCOPYD_TOGETHER_DESTS && !job->zero &&
+	       !job->seq && job->count * job->num_dests <= KCOPYD_SMALL_SECTORS &&
+	       kc->together + job->count <= kc->pool.nr_pages / 16 * PAGE_SECTORS;
+}
+
+static void use_queues(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	unsigned int i;
+
+	job->num_writes = job->num_dests;
+	if (write_together(kc, job)) {
+		job->num_writes = 1;
+		kc->together += job->count;
+		job->dests[0].queue = queue_use(kc, disks_key(job));
+		return;
+	}
+	for (i = 0; i < job->num_dests; i++)
+		job->dests[i].queue = queue_use(kc, disk_key(job->dests[i].bdev));
 }
 
 /**
@@ -695,12 +771,14 @@ static inline struct kcopyd_queue *queue_use(struct kcopyd_client *kc,
  */
 void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
-	unsigned int nr, i;
+	unsigned int nr;
 
 	lockdep_assert_held(&kc->lock);
-	job->queue = queue_use(kc, job->bdev);
-	for (i = 0; i < job->num_dests; i++)
-		job->dests[i].queue = queue_use(kc, job->dests[i].bdev);
+	job->queue = queue_use(kc, disk_key(job->bdev));
+	if (likely(job->num_dests == 1))
+		job->dests[0].queue = queue_use(kc, disk_key(job->dests[0].bdev));
+	else
+		use_queues(kc, job);
 	job->stopped = false;
 	job->inflight = 0;
 	INIT_LIST_HEAD(&job->node);

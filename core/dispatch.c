@@ -4,6 +4,7 @@
  * only: a submitter may be a target's map function, whose bios dm-io could wait
  * for without end, and an end_io must not sleep at all.
  */
+#include <linux/bits.h>
 #include <linux/blkdev.h>
 #include <linux/minmax.h>
 #include <linux/sched/clock.h>
@@ -49,6 +50,40 @@ static inline void dispatch_ended_err(int err, void *context)
 
 KCOPYD_DM_IO_NOTIFY(dispatch_ended)
 
+static inline void dispatch_all_ended_failed(unsigned long failed, void *context)
+{
+	kcopyd_copy_end_all(context, failed);
+}
+
+KCOPYD_DM_IO_NOTIFY_EACH(dispatch_all_ended)
+
+/* Write a part to all destinations at once. */
+static noinline void dispatch_submit_all(struct kcopyd_client *kc,
+					 struct kcopyd_op *op)
+{
+	const struct kcopyd_part *part = kcopyd_op_part(op);
+	const struct kcopyd_job *job = part->job;
+	const unsigned int num_dests = job->num_dests;
+	struct dm_io_region regions[KCOPYD_TOGETHER_DESTS];
+	struct dm_io_request request = {
+		.bi_opf = op->opf,
+		.mem.type = DM_IO_PAGE_LIST,
+		.mem.ptr.pl = part->pages,
+		.notify.fn = dispatch_all_ended,
+		.notify.context = op,
+		.client = kc->io,
+	};
+	unsigned int i;
+
+	for (i = 0; i < num_dests; i++) {
+		regions[i].bdev = job->dests[i].bdev;
+		regions[i].sector = job->dests[i].sector + part->offset;
+		regions[i].count = part->count;
+	}
+	if (kcopyd_compat_dm_io(&request, num_dests, regions))
+		kcopyd_copy_end_all(op, GENMASK(num_dests - 1, 0));
+}
+
 /* May sleep; @op may be gone on return. */
 static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 					    struct kcopyd_op *op)
@@ -72,7 +107,11 @@ static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 	};
 	int r;
 
-	r = kcopyd_compat_dm_io(&request, &region);
+	if (unlikely(write && job->num_writes != job->num_dests)) {
+		dispatch_submit_all(kc, op);
+		return;
+	}
+	r = kcopyd_compat_dm_io(&request, 1, &region);
 	if (r)
 		kcopyd_copy_end_op(op, r);
 }

@@ -37,6 +37,7 @@ static void part_init(struct kcopyd_part *part, struct kcopyd_job *job)
 static void job_init(struct kcopyd_job *job, unsigned int num_dests)
 {
 	job->num_dests = num_dests;
+	job->num_writes = num_dests;
 	job->first = (void *)&job->dests[num_dests];
 	part_init(job->first, job);
 }

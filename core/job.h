@@ -21,7 +21,8 @@ struct page_list;
  * struct kcopyd_dest - one destination of a job
  * @bdev: the device
  * @sector: first sector of the range on @bdev
- * @queue: the client's queue for the disk
+ * @queue: the client's queue for the disk; of the first one of a job whose
+ *	destinations are written together, that for all of them
  */
 struct kcopyd_dest {
 	struct block_device *bdev;
@@ -32,7 +33,8 @@ struct kcopyd_dest {
 /**
  * struct kcopyd_op - one read or write of a part
  * @next: the one after it in a list of operations
- * @slot: index in the part's array; the destination's number for a write
+ * @slot: index in the part's array; the destination's number for a write, 0 for
+ *	one to all of them
  * @opf: what is to be done, with flags
  */
 struct kcopyd_op {
@@ -113,6 +115,7 @@ enum kcopyd_reserved {
  * @count: sectors to copy
  * @first: the part that every job has, so that it never depends on an allocation
  * @num_dests: destinations
+ * @num_writes: the writes that a part takes: one a destination, or one to all
  * @granule: sectors to which an unreadable place is found: 4 KiB, or a logical
  *	block of the coarsest device if that is larger; a part is whole granules
  * @ignore: go on after errors
@@ -143,6 +146,7 @@ struct kcopyd_job {
 	struct kcopyd_part *first;
 	u16 granule;
 	u8 num_dests;
+	u8 num_writes;
 	bool ignore;
 	bool seq;
 	bool small;
@@ -171,6 +175,9 @@ struct kcopyd_job {
 
 /* Copies up to this size, in sectors, go ahead of larger ones: 64 KiB. */
 #define KCOPYD_SMALL_SECTORS 128U
+
+/* Not more destinations are written together. */
+#define KCOPYD_TOGETHER_DESTS	16U
 
 static inline struct kcopyd_part *kcopyd_op_part(struct kcopyd_op *op)
 {

@@ -205,7 +205,7 @@ static struct kcopyd_queue *queue_recycle(struct kcopyd_queues *queues)
 /**
  * kcopyd_queue_new() - make the queue for a disk that has none
  * @kc: the client
- * @disk: the disk
+ * @key: the disk, as for kcopyd_queue_find()
  *
  * Without memory for a new queue the disk shares one with others in the same
  * position: isolation suffers, progress does not.
@@ -214,7 +214,7 @@ static struct kcopyd_queue *queue_recycle(struct kcopyd_queues *queues)
  * Return: the queue.
  */
 struct kcopyd_queue *kcopyd_queue_new(struct kcopyd_client *kc,
-				      const struct gendisk *disk)
+				      unsigned long key)
 {
 	struct kcopyd_queues *queues = &kc->queues;
 	struct kcopyd_queue *queue;
@@ -226,8 +226,8 @@ struct kcopyd_queue *kcopyd_queue_new(struct kcopyd_client *kc,
 			return &queues->shared;
 		queue_init(queue, kc);
 	}
-	queue->disk = disk;
-	hash_add(queues->hash, &queue->node, (unsigned long)disk);
+	queue->key = key;
+	hash_add(queues->hash, &queue->node, key);
 	queues->nr++;
 	return queue;
 }

@@ -2,7 +2,8 @@
 /*
  * A client's queue for one disk: what is ready to be submitted to it, and the
  * jobs that wait for it to give pages back. Submission may sleep in the block
- * layer, so each disk has a worker of its own.
+ * layer, so each disk has a worker of its own. So has each set of disks that
+ * small copies are written to together: it is a disk like any other here.
  */
 #ifndef KCOPYD_CORE_QUEUE_H
 #define KCOPYD_CORE_QUEUE_H
@@ -13,7 +14,6 @@
 
 #include "job.h"
 
-struct gendisk;
 struct kcopyd_client;
 
 /**
@@ -119,7 +119,7 @@ struct kcopyd_worker {
  * @worker: submits @ready; a worker that goes on with another queue is exchanged
  *	for that one's
  * @node: in the client's table of queues
- * @disk: which disk; a key, never followed
+ * @key: which disk, or set of disks
  * @users: accepted jobs that name the disk
  * @reading: pages held by reads from the disk
  * @writing: pages held by writes to the disk, ready ones included
@@ -140,7 +140,7 @@ struct kcopyd_queue {
 	/* Under kc->lock. */
 	struct kcopyd_worker *worker;
 	struct hlist_node node;
-	const struct gendisk *disk;
+	unsigned long key;
 	unsigned int users;
 	unsigned int reading;
 	unsigned int writing;
@@ -161,7 +161,7 @@ struct kcopyd_queue {
 /**
  * struct kcopyd_queues - a client's table of queues
  * @work_fn: the function of every worker
- * @hash: the queues by disk
+ * @hash: the queues by key
  * @nr: how many there are in @hash
  * @shared: serves every disk for which no memory for a queue could be had
  */
@@ -178,23 +178,23 @@ struct kcopyd_queues {
 void kcopyd_queues_init(struct kcopyd_client *kc, work_func_t work_fn);
 void kcopyd_queues_exit(struct kcopyd_client *kc);
 struct kcopyd_queue *kcopyd_queue_new(struct kcopyd_client *kc,
-				      const struct gendisk *disk);
+				      unsigned long key);
 
 /**
  * kcopyd_queue_find() - find the queue of a disk
  * @queues: the client's queues
- * @disk: the disk
+ * @key: the disk's address, or a hash of those of a set
  *
  * Context: Any, under the client's lock.
  * Return: the queue, or NULL if the disk has none of its own.
  */
 static inline struct kcopyd_queue *
-kcopyd_queue_find(struct kcopyd_queues *queues, const struct gendisk *disk)
+kcopyd_queue_find(struct kcopyd_queues *queues, unsigned long key)
 {
 	struct kcopyd_queue *queue;
 
-	hash_for_each_possible(queues->hash, queue, node, (unsigned long)disk) {
-		if (queue->disk == disk)
+	hash_for_each_possible(queues->hash, queue, node, key) {
+		if (queue->key == key)
 			return queue;
 	}
 	return NULL;
