@@ -2,7 +2,9 @@
 /* What kcopyd_copy() rejects up front, each with a line that says why. */
 #define pr_fmt(fmt) "kcopyd: " fmt
 
+#include <linux/bits.h>
 #include <linux/blkdev.h>
+#include <linux/hash.h>
 #include <linux/printk.h>
 
 #include "check.h"
@@ -66,6 +68,29 @@ int kcopyd_reject_region(struct kcopyd_client *kc,
 				     (u64)bdev_nr_sectors(region->bdev));
 	return kcopyd_reject(kc, -EROFS, "%s (%pg) is read-only",
 			     region_name(name, i), region->bdev);
+}
+
+/* No two destinations may overlap. Returns 0, or -EINVAL, said in the log. */
+int kcopyd_check_apart(struct kcopyd_client *kc, unsigned int num_dests,
+		       const struct io_region *dests)
+{
+	unsigned int i, j;
+	u64 seen = 0;
+
+	for (i = 0; i < num_dests; i++) {
+		/* Mostly they are on different disks, and this tells at once. */
+		const u64 disk = BIT_ULL(hash_ptr(dests[i].bdev->bd_disk, 6));
+
+		for (j = 0; (seen & disk) && j < i; j++) {
+			if (kcopyd_overlap(&dests[j], &dests[i]))
+				return kcopyd_reject(kc, -EINVAL,
+						     "destinations %u (%pg) and %u (%pg) overlap on the disk",
+						     j, dests[j].bdev, i,
+						     dests[i].bdev);
+		}
+		seen |= disk;
+	}
+	return 0;
 }
 
 /* At least one of them is. */

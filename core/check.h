@@ -14,6 +14,8 @@ int kcopyd_reject(struct kcopyd_client *kc, int err, const char *fmt, ...);
 int kcopyd_reject_region(struct kcopyd_client *kc,
 			 const struct io_region *region, int i,
 			 unsigned int block);
+int kcopyd_check_apart(struct kcopyd_client *kc, unsigned int num_dests,
+		       const struct io_region *dests);
 int kcopyd_reject_unaligned(struct kcopyd_client *kc,
 			    const struct io_region *from,
 			    unsigned int num_dests,
@@ -67,7 +69,7 @@ kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 	     unsigned int num_dests, const struct io_region *dests,
 	     unsigned int *flags)
 {
-	unsigned int largest = 1, i, j;
+	unsigned int largest = 1, i;
 	sector_t unaligned, count;
 
 	if (from && !from->bdev)
@@ -114,14 +116,9 @@ kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 			return kcopyd_reject(kc, -EINVAL,
 					     "destination %u (%pg) overlaps the source (%pg) on the disk",
 					     i, dest->bdev, from->bdev);
-		for (j = 0; j < i; j++) {
-			if (kcopyd_overlap(&dests[j], dest))
-				return kcopyd_reject(kc, -EINVAL,
-						     "destinations %u (%pg) and %u (%pg) overlap on the disk",
-						     j, dests[j].bdev, i,
-						     dest->bdev);
-		}
 	}
+	if (unlikely(num_dests > 1) && kcopyd_check_apart(kc, num_dests, dests))
+		return -EINVAL;
 	if (unaligned & (largest - 1))
 		return kcopyd_reject_unaligned(kc, from, num_dests, dests, largest);
 	if (from && kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))

@@ -85,6 +85,7 @@ void kcopyd_reserve_exit(struct kcopyd_client *kc)
 {
 	kcopyd_job_free(kc->reserve.free);
 	kcopyd_job_free(kc->reserve.kept);
+	kcopyd_job_free(kc->reserve.kept_together);
 }
 
 /*
@@ -112,10 +113,9 @@ static struct kcopyd_job *reserve_take(struct kcopyd_client *kc,
 	spin_lock_irq(&kc->lock);
 	/* Sleepers and what they wait for are both looked at under the lock. */
 	asleep = waitqueue_active(&reserve->wait);
-	if (num_dests == 1 && reserve->kept &&
-	    (who == KCOPYD_RESERVED_SUBMITTER || !asleep)) {
-		job = kcopyd_job_take_kept(reserve);
-	} else if (reserve_allows(reserve, who, asleep)) {
+	if (who == KCOPYD_RESERVED_SUBMITTER || !asleep)
+		job = kcopyd_job_take_kept(reserve, num_dests);
+	if (!job && reserve_allows(reserve, who, asleep)) {
 		job = reserve->free;
 		reserve->free = job->next_job;
 		reserve->nr_free--;
@@ -125,6 +125,42 @@ static struct kcopyd_job *reserve_take(struct kcopyd_client *kc,
 	}
 	spin_unlock_irq(&kc->lock);
 	return job;
+}
+
+/* As kcopyd_job_take_kept(), for more than one destination. */
+struct kcopyd_job *kcopyd_job_take_together(struct kcopyd_reserve *reserve,
+					    unsigned int num_dests)
+{
+	struct kcopyd_job *job = reserve->kept_together;
+
+	if (!job || job->num_dests != num_dests)
+		return NULL;
+	reserve->kept_together = job->next_job;
+	reserve->nr_kept_together--;
+	return job;
+}
+
+/**
+ * kcopyd_job_keep_together() - keep an object for the next copies
+ * @reserve: the client's objects
+ * @job: the object, of several destinations
+ *
+ * Context: Any, under the client's lock.
+ * Return: false if it is not kept.
+ */
+bool kcopyd_job_keep_together(struct kcopyd_reserve *reserve,
+			      struct kcopyd_job *job)
+{
+	const struct kcopyd_job *first = reserve->kept_together;
+
+	if (job->num_writes != 1 ||
+	    reserve->nr_kept_together >= KCOPYD_JOBS_KEPT_TOGETHER ||
+	    (first && first->num_dests != job->num_dests))
+		return false;
+	job->next_job = reserve->kept_together;
+	reserve->kept_together = job;
+	reserve->nr_kept_together++;
+	return true;
 }
 
 /**

@@ -192,10 +192,15 @@ static inline struct kcopyd_part *kcopyd_op_part(struct kcopyd_op *op)
 /* Objects of ended copies to one destination that are kept for the next ones. */
 #define KCOPYD_JOBS_KEPT		128
 
+/* And of those to several, which are written together. */
+#define KCOPYD_JOBS_KEPT_TOGETHER	64
+
 /**
  * struct kcopyd_reserve - a client's unused job objects
  * @kept: objects for one destination
  * @nr_kept: how many
+ * @kept_together: objects for several destinations, all for the same number
+ * @nr_kept_together: how many
  * @free: objects set aside for when memory is gone
  * @nr_free: how many
  * @used: objects set aside that are in use, by enum kcopyd_reserved: those who
@@ -206,6 +211,8 @@ struct kcopyd_reserve {
 	/* Under the client's lock. */
 	struct kcopyd_job *kept;
 	unsigned int nr_kept;
+	struct kcopyd_job *kept_together;
+	unsigned int nr_kept_together;
 	struct kcopyd_job *free;
 	unsigned int nr_free;
 	unsigned int used[KCOPYD_RESERVED_CALLBACK + 1];
@@ -222,15 +229,23 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 				    unsigned int num_dests);
 void kcopyd_job_free(struct kcopyd_job *job);
 struct kcopyd_part *kcopyd_part_get(struct kcopyd_job *job);
+struct kcopyd_job *kcopyd_job_take_together(struct kcopyd_reserve *reserve,
+					    unsigned int num_dests);
+bool kcopyd_job_keep_together(struct kcopyd_reserve *reserve,
+			      struct kcopyd_job *job);
 
-/* Precondition: there is one. */
+/* Whether others sleep for it or not; NULL if there is none. */
 static inline struct kcopyd_job *
-kcopyd_job_take_kept(struct kcopyd_reserve *reserve)
+kcopyd_job_take_kept(struct kcopyd_reserve *reserve, unsigned int num_dests)
 {
 	struct kcopyd_job *job = reserve->kept;
 
-	reserve->kept = job->next_job;
-	reserve->nr_kept--;
+	if (unlikely(num_dests != 1))
+		return kcopyd_job_take_together(reserve, num_dests);
+	if (job) {
+		reserve->kept = job->next_job;
+		reserve->nr_kept--;
+	}
 	return job;
 }
 
@@ -246,12 +261,10 @@ kcopyd_job_take_kept(struct kcopyd_reserve *reserve)
 static inline struct kcopyd_job *kcopyd_job_kept(struct kcopyd_reserve *reserve,
 						 unsigned int num_dests)
 {
-	if (num_dests != 1 || !reserve->kept)
-		return NULL;
 	/* Sleepers and what they wait for are both looked at under the lock. */
 	if (waitqueue_active(&reserve->wait))
 		return NULL;
-	return kcopyd_job_take_kept(reserve);
+	return kcopyd_job_take_kept(reserve, num_dests);
 }
 
 /* The objects set aside are in no order. */
@@ -283,7 +296,8 @@ static inline struct kcopyd_job *kcopyd_job_put(struct kcopyd_reserve *reserve,
 		job->next_job = reserve->kept;
 		reserve->kept = job;
 		reserve->nr_kept++;
-	} else {
+	} else if (job->num_dests == 1 ||
+		   !kcopyd_job_keep_together(reserve, job)) {
 		return job;
 	}
 	/* A sleeper looked under the lock after it had become visible here. */
