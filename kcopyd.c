@@ -12,6 +12,7 @@
 #include "core/copy.h"
 #include "core/dispatch.h"
 #include "core/notify.h"
+#include "core/throttle.h"
 #include "kcopyd.h"
 
 /* How often a client that cannot be destroyed yet says so. */
@@ -175,6 +176,7 @@ void kcopyd_client_destroy(struct kcopyd_client *kc)
 	spin_lock_irq(&kc->lock);
 	kc->shutdown = true;
 	spin_unlock_irq(&kc->lock);
+	kcopyd_throttle_attach(kc, NULL);
 
 	if (kcopyd_in_callback(kc)) {
 		pr_err("client %u (%ps): destroyed from its own callback; the rest is done when the callback has returned\n",
@@ -185,6 +187,33 @@ void kcopyd_client_destroy(struct kcopyd_client *kc)
 	client_teardown(kc);
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_destroy);
+
+static int reject_client(void *caller)
+{
+	pr_err_ratelimited("%ps: request rejected: no client\n", caller);
+	return -EINVAL;
+}
+
+/**
+ * kcopyd_client_throttle() - limit how fast a client's copies go
+ * @kc: the client
+ * @throttle: the limits, which several clients can share; NULL for none
+ *
+ * What the client has queued is subject to them, too. While it is being destroyed
+ * it has none.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EINVAL if @kc is NULL.
+ */
+int kcopyd_client_throttle(struct kcopyd_client *kc,
+			   struct kcopyd_throttle *throttle)
+{
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	kcopyd_throttle_attach(kc, throttle);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_throttle);
 
 static int reject_for_memory(struct kcopyd_client *kc)
 {
@@ -202,12 +231,6 @@ static noinline int reject_shutdown(struct kcopyd_client *kc,
 	spin_unlock_irq(&kc->lock);
 	kfree(job);
 	return kcopyd_reject(kc, -ESHUTDOWN, "it is being destroyed");
-}
-
-static int reject_client(void *caller)
-{
-	pr_err_ratelimited("%ps: request rejected: no client\n", caller);
-	return -EINVAL;
 }
 
 /* @from is NULL to zero. The caller has looked at all but the regions and flags. */

@@ -23,6 +23,7 @@ extern "C" {
 struct block_device;
 struct kcopyd_client;
 struct kcopyd_job;
+struct kcopyd_throttle;
 
 /* Each destination has one bit of the callback's write_err. */
 #define KCOPYD_MAX_DESTS	32U
@@ -89,6 +90,30 @@ void kcopyd_do_callback(struct kcopyd_job *callback, int read_err,
 			unsigned int write_err);
 
 int kcopyd_client_flush(struct kcopyd_client *kc);
+
+/**
+ * struct kcopyd_limits - how fast copies may go; 0 is no limit
+ * @bytes_per_second: bytes of the copies' ranges, each counted once however many
+ *	destinations there are
+ * @ios_per_second: reads and writes of parts, those to each destination counted
+ * @percent: of the time, in which I/O of the copies is in flight; at most 100
+ */
+struct kcopyd_limits {
+	unsigned long long bytes_per_second;
+	unsigned int ios_per_second;
+	unsigned int percent;
+};
+
+int kcopyd_throttle_create(const struct kcopyd_limits *limits,
+			   struct kcopyd_throttle **result);
+
+int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
+			const struct kcopyd_limits *limits);
+
+void kcopyd_throttle_destroy(struct kcopyd_throttle *throttle);
+
+int kcopyd_client_throttle(struct kcopyd_client *kc,
+			   struct kcopyd_throttle *throttle);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@
 #include "job.h"
 #include "pool.h"
 #include "queue.h"
+#include "throttle.h"
 
 struct dm_io_client;
 struct task_struct;
@@ -24,7 +25,8 @@ struct task_struct;
  * @notify_wq: runs @notify_work
  * @notify_work: calls the callbacks of @done
  * @notify_key: tells lockdep the clients' callbacks apart
- * @resume_work: goes on with @starved and @resume where that would take long
+ * @resume_work: goes on with @starved and @resume where that would take long, and
+ *	with @slowed when the throttle says so
  * @teardown_work: ends the client when it is destroyed from a callback
  * @log_limit: bounds the messages about rejected copies
  * @lock: see below
@@ -32,8 +34,12 @@ struct task_struct;
  * @queues: a queue for each disk
  * @reserve: job objects set aside
  * @together: sectors of the jobs whose destinations are written together
- * @waiting: jobs in @starved and in the lists of disks
+ * @zeroing: parts on their way of jobs that zero
+ * @waiting: jobs in @starved, @slowed and the lists of disks; and one more if the
+ *	client has a throttle
  * @starved: jobs that wait because the pool is empty
+ * @slowed: jobs that wait because of the throttle
+ * @throttled: the throttle
  * @resume: queues whose waiting jobs are to be looked at
  * @prepared: callbacks that were prepared and are not due yet
  * @done: finished jobs whose callbacks are due
@@ -43,9 +49,10 @@ struct task_struct;
  * @notify_task: the task that runs the callbacks, or NULL
  * @idle_wait: teardown waits here for @jobs to become 0
  *
- * @lock is the only lock of the service. It is taken in end_io context, which
+ * @lock is the only lock of the client. It is taken in end_io context, which
  * may be a hard interrupt; nothing sleeps and no I/O is submitted under it.
- * Inside it come only the locks of workqueues, wait queues and the slab.
+ * Inside it come only a throttle's lock and those of workqueues, wait queues and
+ * the slab.
  */
 struct kcopyd_client {
 	/* Never change after creation. */
@@ -70,8 +77,11 @@ struct kcopyd_client {
 	struct kcopyd_queues queues;
 	struct kcopyd_reserve reserve;
 	unsigned int together;
+	unsigned int zeroing;
 	unsigned int waiting;
 	struct kcopyd_fifo starved;
+	struct kcopyd_fifo slowed;
+	struct kcopyd_throttled throttled;
 	struct list_head resume;
 	struct list_head prepared;
 	struct kcopyd_job *done;

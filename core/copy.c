@@ -7,10 +7,11 @@
  * read, then written to all destinations, then its pages go back.
  *
  * What a job waits for decides in which list it stands: that of a disk which
- * holds its share of the pool, that of the pool when it is empty, or, in no list,
- * one of its own parts. In each case I/O is in flight whose end looks at that
- * list again, so nothing is ever waited for that depends on the waiting one. The
- * pool's list goes first; a disk whose turn has come meanwhile is remembered.
+ * holds its share of the pool, that of the pool when it is empty, that of the
+ * throttle, or, in no list, one of its own parts. In each case I/O is in flight
+ * whose end looks at that list again, or the throttle's timer does, so nothing is
+ * ever waited for that depends on the waiting one. The pool's list goes first; a
+ * disk whose turn has come meanwhile is remembered.
  *
  * All of this is short work under the client's lock, and done wherever the
  * event happens: in the submitter, in a worker, in an end_io.
@@ -255,15 +256,15 @@ static inline void part_ready(struct kcopyd_part *part,
 }
 
 /* Begin a part of a job that zeroes: that needs nothing of the pool. */
-static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part)
+static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part,
+		       unsigned int nr)
 {
 	struct kcopyd_job *job = part->job;
 
 	part->pages = &kcopyd_zero_pages;
 	part->nr_pages = 0;
 	part->offset = job->next;
-	part->left = min_t(sector_t, job->count - job->next,
-			   part_most(kc, job) * PAGE_SECTORS);
+	part->left = min_t(sector_t, job->count - job->next, nr * PAGE_SECTORS);
 	part->count = part->left;
 	part->alone = false;
 	part->exempt = false;
@@ -271,6 +272,7 @@ static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part)
 		list_add_tail(&part->node, &job->parts);
 	job->next += part->left;
 	job->inflight++;
+	kc->zeroing++;
 	part_ready(part, NULL);
 }
 
@@ -315,6 +317,8 @@ static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
 
 	if (!kcopyd_fifo_empty(&kc->starved))
 		return &kc->starved;
+	if (!kcopyd_fifo_empty(&kc->slowed))
+		return &kc->slowed;
 	for (i = 0; i <= job->num_writes; i++) {
 		struct kcopyd_fifo *waiting = &job_queue(job, i)->waiting;
 
@@ -323,6 +327,19 @@ static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
 			return waiting;
 	}
 	return NULL;
+}
+
+/* As part_grant(), of @nr pages that can be had. */
+static inline unsigned int throttle_grant(struct kcopyd_client *kc,
+					  const struct kcopyd_job *job,
+					  unsigned int nr,
+					  const struct kcopyd_fifo *from,
+					  struct kcopyd_fifo **wait)
+{
+	if (likely(!kc->throttled.throttle) || !nr)
+		return nr;
+	*wait = &kc->slowed;
+	return kcopyd_throttle_take(kc, job, nr, part_least(job), from);
 }
 
 /*
@@ -348,10 +365,17 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		bool exempt;
 
 		if (unlikely(job->zero)) {
+			nr = throttle_grant(kc, job, part_most(kc, job), from,
+					    &wait);
+			if (!nr) {
+				job_wait(kc, job, wait, from);
+				return wait;
+			}
 			part = kcopyd_part_get(job);
 			if (!part)
 				break;
-			zero_start(kc, part);
+			zero_start(kc, part, nr);
+			from = NULL;
 			continue;
 		}
 		if (unlikely(kc->waiting && !from)) {
@@ -362,6 +386,7 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 			}
 		}
 		nr = part_grant(kc, job, &wait, &exempt);
+		nr = throttle_grant(kc, job, nr, from, &wait);
 		if (unlikely(!nr)) {
 			job_wait(kc, job, wait, from);
 			return wait;
@@ -423,6 +448,13 @@ static void advance(struct kcopyd_client *kc, bool deferred)
 {
 	unsigned int budget = COPY_ADVANCE_BATCH;
 
+	/* First, or a throttle would tell it again and again that it is its turn. */
+	while (!kcopyd_fifo_empty(&kc->slowed)) {
+		if (!budget--)
+			goto later;
+		if (fifo_advance(kc, &kc->slowed) == &kc->slowed)
+			break;
+	}
 	while (!kcopyd_fifo_empty(&kc->starved)) {
 		if (!budget--)
 			goto later;
@@ -471,6 +503,8 @@ static void resume_work(struct work_struct *work)
 
 	spin_lock_irq(&kc->lock);
 	advance(kc, true);
+	if (kc->throttled.throttle)
+		kcopyd_throttle_pass(kc);
 	spin_unlock_irq(&kc->lock);
 	memalloc_noio_restore(noio);
 }
@@ -484,10 +518,14 @@ static inline void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
 		list_del(&job->node);
 		kc->waiting--;
 	}
-	for (i = 0; i <= job->num_writes; i++)
-		job_queue(job, i)->users--;
-	if (job->num_writes != job->num_dests)
-		kc->together -= job->count;
+	job->queue->users--;
+	job->dests[0].queue->users--;
+	if (unlikely(job->num_dests > 1)) {
+		for (i = 1; i < job->num_writes; i++)
+			job->dests[i].queue->users--;
+		if (job->num_writes == 1)
+			kc->together -= job->count;
+	}
 	kcopyd_notify(kc, job);
 }
 
@@ -511,6 +549,8 @@ static inline void part_retire(struct kcopyd_client *kc, struct kcopyd_part *par
 		list_del(&part->node);
 	if (likely(part->nr_pages))
 		kcopyd_pool_put(&kc->pool, part->pages);
+	else
+		kc->zeroing--;
 	job->inflight--;
 	kcopyd_part_put(part);
 }
@@ -640,9 +680,13 @@ static inline void op_ended(struct kcopyd_client *kc, struct kcopyd_job *job,
 			    bool part_ended, unsigned long flags)
 	__releases(&kc->lock)
 {
-	if (unlikely(kc->waiting && (!list_empty(&kc->resume) ||
-				     !kcopyd_fifo_empty(&kc->starved))))
-		advance(kc, false);
+	if (unlikely(kc->waiting)) {
+		if (!list_empty(&kc->resume) || !kcopyd_fifo_empty(&kc->starved))
+			advance(kc, false);
+		if (kc->throttled.busy && !kc->zeroing &&
+		    kc->pool.nr_free == kc->pool.nr_pages)
+			kcopyd_throttle_idle(kc);
+	}
 	if (part_ended)
 		job_continue(kc, job);
 	spin_unlock_irqrestore(&kc->lock, flags);
@@ -702,6 +746,8 @@ void kcopyd_copy_end_all(struct kcopyd_op *op, unsigned int failed)
 void kcopyd_copy_init(struct kcopyd_client *kc)
 {
 	kcopyd_fifo_init(&kc->starved);
+	kcopyd_fifo_init(&kc->slowed);
+	INIT_LIST_HEAD(&kc->throttled.node);
 	INIT_LIST_HEAD(&kc->resume);
 	INIT_WORK(&kc->resume_work, resume_work);
 }

@@ -90,13 +90,7 @@ static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 {
 	const struct kcopyd_part *part = kcopyd_op_part(op);
 	const struct kcopyd_job *job = part->job;
-	bool write = op_is_write(op->opf);
-	const struct kcopyd_dest *dest = &job->dests[op->slot];
-	struct dm_io_region region = {
-		.bdev = write ? dest->bdev : job->bdev,
-		.sector = (write ? dest->sector : job->sector) + part->offset,
-		.count = part->count,
-	};
+	struct dm_io_region region;
 	struct dm_io_request request = {
 		.bi_opf = op->opf,
 		.mem.type = DM_IO_PAGE_LIST,
@@ -107,10 +101,20 @@ static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 	};
 	int r;
 
-	if (unlikely(write && job->num_writes != job->num_dests)) {
-		dispatch_submit_all(kc, op);
-		return;
+	if (op_is_write(op->opf)) {
+		const struct kcopyd_dest *dest = &job->dests[op->slot];
+
+		if (unlikely(job->num_writes != job->num_dests)) {
+			dispatch_submit_all(kc, op);
+			return;
+		}
+		region.bdev = dest->bdev;
+		region.sector = dest->sector + part->offset;
+	} else {
+		region.bdev = job->bdev;
+		region.sector = job->sector + part->offset;
 	}
+	region.count = part->count;
 	r = kcopyd_compat_dm_io(&request, 1, &region);
 	if (r)
 		kcopyd_copy_end_op(op, r);

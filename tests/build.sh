@@ -28,8 +28,9 @@ result() {
 	fi
 }
 
-printf 'kcopyd_%s\n' client_create client_destroy client_flush copy \
-	cpp_alloc cpp_assert_failed cpp_free do_callback prepare_callback zero >"$work/expected"
+printf 'kcopyd_%s\n' client_create client_destroy client_flush client_throttle copy \
+	cpp_alloc cpp_assert_failed cpp_free do_callback prepare_callback \
+	throttle_create throttle_destroy throttle_set zero >"$work/expected"
 
 mkdir -p build
 for kernel in 6.1 6.12 debug-6.1; do

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Limits on how fast copies go. */
+#define pr_fmt(fmt) "kcopyd: " fmt
+
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+
+#include "../compat/timer.h"
+#include "client.h"
+#include "export.h"
+#include "throttle.h"
+
+/* At least so often a limit that is read from elsewhere is looked at. */
+#define THROTTLE_LOOK (HZ / 10)
+
+static unsigned int throttle_percent(const struct kcopyd_throttle *t)
+{
+	if (t->percent)
+		return READ_ONCE(*t->percent);
+	return t->limits.percent ?: 100;
+}
+
+/* The part is counted once to read, and once for each destination. */
+static unsigned int part_ios(const struct kcopyd_job *job)
+{
+	return job->num_dests + !job->zero;
+}
+
+/* When a part may begin: not before @now, which is at once. */
+static u64 throttle_due(struct kcopyd_throttle *t, u64 now)
+{
+	u64 due = now;
+
+	kcopyd_duty_account(&t->duty, t->busy, throttle_percent(t), now);
+	if (t->duty.resting)
+		due = max(due, t->duty.due);
+	if (t->limits.bytes_per_second)
+		due = max(due, t->bytes.due);
+	if (t->limits.ios_per_second)
+		due = max(due, t->ios.due);
+	return due;
+}
+
+/* Nobody has the turn: tell the first that waits, now or when it may go on. */
+static void throttle_next(struct kcopyd_throttle *t)
+{
+	const u64 now = ktime_get_ns();
+	u64 wait;
+
+	t->turn = NULL;
+	if (list_empty(&t->waiting))
+		return;
+	wait = throttle_due(t, now) - now;
+	if (!wait) {
+		struct kcopyd_client *kc =
+			list_first_entry(&t->waiting, struct kcopyd_client,
+					 throttled.node);
+
+		list_del_init(&kc->throttled.node);
+		t->turn = kc;
+		queue_work(kc->io_wq, &kc->resume_work);
+		return;
+	}
+	mod_timer(&t->timer, jiffies + min_t(unsigned long, THROTTLE_LOOK,
+					     nsecs_to_jiffies(wait)) + 1);
+}
+
+static void throttle_timer(struct timer_list *timer)
+{
+	struct kcopyd_throttle *t =
+		container_of(timer, struct kcopyd_throttle, timer);
+	unsigned long flags;
+
+	spin_lock_irqsave(&t->lock, flags);
+	if (!t->turn)
+		throttle_next(t);
+	spin_unlock_irqrestore(&t->lock, flags);
+}
+
+/* What may be begun at once. */
+static unsigned int throttle_part_pages(const struct kcopyd_throttle *t)
+{
+	const u64 pages = div_u64(t->limits.bytes_per_second,
+				  PAGE_SIZE * KCOPYD_PARTS_PER_SECOND);
+
+	return min_t(u64, pages, UINT_MAX);
+}
+
+/**
+ * kcopyd_throttle_take() - may a job begin a part?
+ * @kc: a client that has a throttle
+ * @job: the job
+ * @nr_pages: the size that the part is to have, in pages
+ * @least: a granule, in pages
+ * @from: the list that the job comes from, or NULL
+ *
+ * If it may, that is charged.
+ *
+ * Context: Any, under the client's lock.
+ * Return: the size that it may have, in pages; or 0 if the job is to wait in the
+ * client's list.
+ */
+unsigned int kcopyd_throttle_take(struct kcopyd_client *kc,
+				  const struct kcopyd_job *job,
+				  unsigned int nr_pages, unsigned int least,
+				  const struct kcopyd_fifo *from)
+{
+	struct kcopyd_throttle *t = kc->throttled.throttle;
+	const u64 now = ktime_get_ns();
+	sector_t sectors;
+
+	/* Others are before it. */
+	if (from != &kc->slowed && !kcopyd_fifo_empty(&kc->slowed))
+		return 0;
+
+	spin_lock(&t->lock);
+	if ((t->turn ? t->turn != kc : !list_empty(&t->waiting)) ||
+	    throttle_due(t, now) > now) {
+		if (list_empty(&kc->throttled.node))
+			list_add_tail(&kc->throttled.node, &t->waiting);
+		if (t->turn == kc || (!t->turn && !timer_pending(&t->timer)))
+			throttle_next(t);
+		spin_unlock(&t->lock);
+		return 0;
+	}
+	if (t->limits.bytes_per_second)
+		nr_pages = max(round_down(min(nr_pages, throttle_part_pages(t)),
+					  least), min(nr_pages, least));
+	sectors = min_t(sector_t, job->count - job->next, nr_pages * PAGE_SECTORS);
+	kcopyd_bucket_charge(&t->bytes, sectors << SECTOR_SHIFT,
+			     t->limits.bytes_per_second, now);
+	kcopyd_bucket_charge(&t->ios, part_ios(job), t->limits.ios_per_second,
+			     now);
+	if (!kc->throttled.busy) {
+		kc->throttled.busy = true;
+		t->busy++;
+	}
+	if (!list_empty(&t->waiting))
+		throttle_next(t);
+	spin_unlock(&t->lock);
+	return nr_pages;
+}
+
+/* The client has no part on its way. Under both locks. */
+static void throttle_idle(struct kcopyd_client *kc, struct kcopyd_throttle *t)
+{
+	if (!kc->throttled.busy)
+		return;
+	kcopyd_duty_account(&t->duty, true, throttle_percent(t), ktime_get_ns());
+	kc->throttled.busy = false;
+	t->busy--;
+}
+
+/**
+ * kcopyd_throttle_idle() - a client has no part on its way any more
+ * @kc: a client that has a throttle
+ *
+ * Context: Any, under the client's lock.
+ */
+void kcopyd_throttle_idle(struct kcopyd_client *kc)
+{
+	struct kcopyd_throttle *t = kc->throttled.throttle;
+
+	if (!kc->throttled.busy)
+		return;
+	spin_lock(&t->lock);
+	throttle_idle(kc, t);
+	spin_unlock(&t->lock);
+}
+
+/**
+ * kcopyd_throttle_pass() - the client has done what it could in its turn
+ * @kc: a client that has a throttle
+ *
+ * Context: Any, under the client's lock.
+ */
+void kcopyd_throttle_pass(struct kcopyd_client *kc)
+{
+	struct kcopyd_throttle *t = kc->throttled.throttle;
+
+	spin_lock(&t->lock);
+	if (t->turn == kc) {
+		if (!kcopyd_fifo_empty(&kc->slowed))
+			list_add_tail(&kc->throttled.node, &t->waiting);
+		throttle_next(t);
+	}
+	spin_unlock(&t->lock);
+}
+
+static void throttle_free(struct kref *kref)
+{
+	struct kcopyd_throttle *t = container_of(kref, struct kcopyd_throttle,
+						 kref);
+
+	kcopyd_compat_timer_delete_sync(&t->timer);
+	kfree(t);
+}
+
+/**
+ * kcopyd_throttle_attach() - set a client's throttle
+ * @kc: the client
+ * @throttle: the throttle, or NULL for none
+ *
+ * Context: Process context, may sleep.
+ */
+void kcopyd_throttle_attach(struct kcopyd_client *kc,
+			    struct kcopyd_throttle *throttle)
+{
+	struct kcopyd_throttle *old;
+
+	if (throttle)
+		kref_get(&throttle->kref);
+
+	spin_lock_irq(&kc->lock);
+	old = kc->throttled.throttle;
+	if (old) {
+		spin_lock(&old->lock);
+		throttle_idle(kc, old);
+		list_del_init(&kc->throttled.node);
+		if (old->turn == kc)
+			throttle_next(old);
+		spin_unlock(&old->lock);
+	}
+	kc->throttled.throttle = throttle;
+	/* Jobs of a throttled client take the long way. */
+	kc->waiting += !!throttle - !!old;
+	if (!kcopyd_fifo_empty(&kc->slowed))
+		queue_work(kc->io_wq, &kc->resume_work);
+	spin_unlock_irq(&kc->lock);
+
+	if (old)
+		kref_put(&old->kref, throttle_free);
+}
+
+/* Why limits make no sense, or NULL. */
+static const char *limits_flaw(const struct kcopyd_limits *limits)
+{
+	if (!limits)
+		return "no limits";
+	if (limits->percent > 100)
+		return "more than 100 percent";
+	return NULL;
+}
+
+static int reject_limits(const void *caller, const char *flaw)
+{
+	pr_err_ratelimited("%ps: throttle rejected: %s\n", caller, flaw);
+	return -EINVAL;
+}
+
+/**
+ * kcopyd_throttle_create() - make limits that clients can share
+ * @limits: the limits
+ * @result: receives the throttle; untouched on failure
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EINVAL for a NULL argument or for limits that make no sense;
+ * -ENOMEM.
+ */
+int kcopyd_throttle_create(const struct kcopyd_limits *limits,
+			   struct kcopyd_throttle **result)
+{
+	const char *flaw = result ? limits_flaw(limits) :
+				    "no place for the result";
+	struct kcopyd_throttle *t;
+
+	if (flaw)
+		return reject_limits(__builtin_return_address(0), flaw);
+	t = kzalloc(sizeof(*t), KCOPYD_GFP_CREATE);
+	if (!t)
+		return -ENOMEM;
+	kref_init(&t->kref);
+	spin_lock_init(&t->lock);
+	INIT_LIST_HEAD(&t->waiting);
+	timer_setup(&t->timer, throttle_timer, 0);
+	t->limits = *limits;
+	*result = t;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kcopyd_throttle_create);
+
+/**
+ * kcopyd_throttle_set() - change limits
+ * @throttle: the throttle
+ * @limits: the new limits; they hold for parts that begin from now on, of whatever
+ *	job, and what was used before is forgotten
+ *
+ * Context: Any, hard interrupts included.
+ * Return: 0; or -EINVAL, and nothing is changed, for a NULL argument or for limits
+ * that make no sense.
+ */
+int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
+			const struct kcopyd_limits *limits)
+{
+	const char *flaw = throttle ? limits_flaw(limits) : "no throttle";
+	unsigned long flags;
+
+	if (flaw)
+		return reject_limits(__builtin_return_address(0), flaw);
+	spin_lock_irqsave(&throttle->lock, flags);
+	throttle_due(throttle, ktime_get_ns());
+	throttle->limits = *limits;
+	throttle->bytes.due = 0;
+	throttle->ios.due = 0;
+	throttle->duty.due = 0;
+	if (!throttle->turn)
+		throttle_next(throttle);
+	spin_unlock_irqrestore(&throttle->lock, flags);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kcopyd_throttle_set);
+
+/**
+ * kcopyd_throttle_destroy() - let go of a throttle
+ * @throttle: the throttle, or NULL; clients that still have it keep its limits
+ *
+ * Context: Process context, may sleep.
+ */
+void kcopyd_throttle_destroy(struct kcopyd_throttle *throttle)
+{
+	if (throttle)
+		kref_put(&throttle->kref, throttle_free);
+}
+EXPORT_SYMBOL_GPL(kcopyd_throttle_destroy);

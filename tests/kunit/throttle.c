@@ -1,0 +1,615 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Limits on how fast copies go: the arithmetic on a clock of its own, and the whole. */
+#include <linux/ktime.h>
+#include <linux/prandom.h>
+#include <linux/slab.h>
+
+#include "core/client.h"
+#include "core/throttle.h"
+#include "fixture.h"
+#include "log.h"
+
+/* In tenths of a percent of what is to be. */
+#define WITHIN 50
+
+static void expect_rate(struct kunit *test, u64 got, u64 wanted, const char *what)
+{
+	const u64 slack = div_u64(wanted * WITHIN, 1000);
+
+	KUNIT_EXPECT_TRUE_MSG(test, got >= wanted - slack && got <= wanted + slack,
+			      "%s: %llu of %llu", what, got, wanted);
+}
+
+/* ------------------------------------------------------------------------- */
+/* On a clock of the test's own, with timers as late as those of a kernel with this HZ. */
+
+#define SLOT_NS	(10 * NSEC_PER_MSEC)
+#define WINDOW	500			/* slots of 5 s */
+#define SLOTS	2000
+
+struct fake {
+	u64 now;
+	u64 tick;
+	struct rnd_state rnd;
+	u64 *slots;
+};
+
+static void fake_init(struct kunit *test, struct fake *fake, unsigned int hz)
+{
+	fake->now = 12345678;
+	fake->tick = div_u64(NSEC_PER_SEC, hz);
+	prandom_seed_state(&fake->rnd, hz);
+	fake->slots = kunit_kcalloc(test, SLOTS, sizeof(*fake->slots), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, fake->slots);
+}
+
+/* A timer that is set as throttle_next() does it expires, and one tick late at times. */
+static void fake_wait(struct fake *fake, u64 due)
+{
+	const u64 ticks = div64_u64(fake->now, fake->tick) +
+			  div64_u64(due - fake->now, fake->tick) + 1;
+
+	fake->now = (ticks + prandom_u32_state(&fake->rnd) % 2) * fake->tick;
+}
+
+static bool fake_count(struct fake *fake, u64 amount)
+{
+	const u64 slot = div_u64(fake->now, SLOT_NS);
+
+	if (slot >= SLOTS)
+		return false;
+	fake->slots[slot] += amount;
+	return true;
+}
+
+/* In whichever five seconds. */
+static void fake_expect(struct kunit *test, struct fake *fake, u64 per_second, const char *what)
+{
+	u64 sum = 0, least = U64_MAX, most = 0;
+	unsigned int i;
+
+	for (i = 0; i < SLOTS; i++) {
+		sum += fake->slots[i];
+		if (i >= WINDOW)
+			sum -= fake->slots[i - WINDOW];
+		if (i < WINDOW - 1)
+			continue;
+		least = min(least, sum);
+		most = max(most, sum);
+	}
+	expect_rate(test, least, 5 * per_second, what);
+	expect_rate(test, most, 5 * per_second, what);
+}
+
+static void bucket_run(struct kunit *test, unsigned int hz, u64 per_second, u64 amount)
+{
+	struct kcopyd_bucket bucket = {};
+	struct fake fake;
+	char what[64];
+
+	/* As throttle_part_pages(). */
+	amount = min_t(u64, amount, div_u64(per_second, KCOPYD_PARTS_PER_SECOND));
+	snprintf(what, sizeof(what), "HZ %u, %llu each of %llu/s", hz, amount, per_second);
+	fake_init(test, &fake, hz);
+	do {
+		while (bucket.due > fake.now)
+			fake_wait(&fake, bucket.due);
+		kcopyd_bucket_charge(&bucket, amount, per_second, fake.now);
+	} while (fake_count(&fake, amount));
+	fake_expect(test, &fake, per_second, what);
+	kunit_kfree(test, fake.slots);
+}
+
+static const unsigned int rates_hz[] = { 100, 250, 1000 };
+
+static void throttle_bucket(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rates_hz); i++) {
+		bucket_run(test, rates_hz[i], 100, 1);
+		bucket_run(test, rates_hz[i], 5000, 3);
+		bucket_run(test, rates_hz[i], 100 * SZ_1K, SZ_512);
+		bucket_run(test, rates_hz[i], 10 * SZ_1M, SZ_4K);
+		bucket_run(test, rates_hz[i], 10 * SZ_1M, SZ_512K);
+		bucket_run(test, rates_hz[i], 3ULL * SZ_1G, SZ_4M);
+		bucket_run(test, rates_hz[i], 100000007, 777777);
+	}
+}
+
+/* What was not used for long is lost, but for the credit. */
+static void throttle_bucket_idle(struct kunit *test)
+{
+	struct kcopyd_bucket bucket = {};
+	u64 now = 3600 * NSEC_PER_SEC;
+	unsigned int n = 0;
+
+	kcopyd_bucket_charge(&bucket, 1, 1000, NSEC_PER_SEC);
+	while (bucket.due <= now) {
+		kcopyd_bucket_charge(&bucket, 1, 1000, now);
+		n++;
+	}
+	KUNIT_EXPECT_EQ(test, n, KCOPYD_CREDIT_NS / NSEC_PER_MSEC + 1);
+}
+
+/* However small the limit, and whatever came before: once a second something goes. */
+static void throttle_bucket_tiny(struct kunit *test)
+{
+	struct kcopyd_bucket bucket = {};
+	u64 now = 5;
+	unsigned int i;
+
+	for (i = 0; i < 60; i++) {
+		kcopyd_bucket_charge(&bucket, U32_MAX, 1, now);
+		KUNIT_EXPECT_GT(test, bucket.due, now);
+		KUNIT_EXPECT_LE(test, bucket.due, now + NSEC_PER_SEC);
+		now = bucket.due;
+	}
+}
+
+/* No limit is none, and the largest does not overflow. */
+static void throttle_bucket_large(struct kunit *test)
+{
+	struct kcopyd_bucket bucket = {};
+
+	kcopyd_bucket_charge(&bucket, U32_MAX, 0, 1000);
+	KUNIT_EXPECT_EQ(test, bucket.due, 0ULL);
+	kcopyd_bucket_charge(&bucket, U32_MAX, U64_MAX, 1000);
+	KUNIT_EXPECT_LE(test, bucket.due, 1000ULL);
+}
+
+/* A disk that takes 5 ms for a part, a part at a time. */
+static void duty_run(struct kunit *test, unsigned int hz, unsigned int percent)
+{
+	struct kcopyd_duty duty = {};
+	struct fake fake;
+	unsigned int i;
+	char what[64];
+	bool more = true;
+
+	snprintf(what, sizeof(what), "HZ %u, %u %%", hz, percent);
+	fake_init(test, &fake, hz);
+	while (more) {
+		kcopyd_duty_account(&duty, false, percent, fake.now);
+		if (duty.resting) {
+			fake_wait(&fake, duty.due);
+			continue;
+		}
+		for (i = 0; i < 5 && more; i++) {
+			more = fake_count(&fake, NSEC_PER_MSEC);
+			fake.now += NSEC_PER_MSEC;
+		}
+		kcopyd_duty_account(&duty, true, percent, fake.now);
+	}
+	fake_expect(test, &fake, NSEC_PER_SEC / 100 * percent, what);
+	kunit_kfree(test, fake.slots);
+}
+
+static void throttle_duty(struct kunit *test)
+{
+	static const unsigned int percents[] = { 10, 25, 50, 75, 90, 99, 100 };
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(rates_hz); i++) {
+		for (j = 0; j < ARRAY_SIZE(percents); j++)
+			duty_run(test, rates_hz[i], percents[j]);
+	}
+}
+
+/* Of nothing something goes once a second still, and a part at a time. */
+static void throttle_duty_nothing(struct kunit *test)
+{
+	struct kcopyd_duty duty = {};
+	u64 now = 77, last;
+	unsigned int i;
+
+	for (i = 0; i < 10; i++) {
+		kcopyd_duty_account(&duty, false, 0, now);
+		KUNIT_EXPECT_FALSE(test, duty.resting);
+		last = now;
+		kcopyd_duty_account(&duty, true, 0, now);
+		KUNIT_EXPECT_TRUE(test, duty.resting);
+		now += NSEC_PER_MSEC;
+		kcopyd_duty_account(&duty, true, 0, now);
+		KUNIT_EXPECT_TRUE(test, duty.resting);
+		KUNIT_EXPECT_LE(test, duty.due, now + NSEC_PER_SEC);
+		now = duty.due;
+	}
+}
+
+/* ------------------------------------------------------------------------- */
+/* The whole. */
+
+#define PAGES 256
+
+struct slow {
+	struct fixture *f;
+	struct tclient *client;
+	struct tdisk *from, *to;
+	struct kcopyd_throttle *throttle;
+};
+
+static struct slow slow_new(struct kunit *test, const struct kcopyd_limits *limits)
+{
+	struct fixture *f = test->priv;
+	struct slow s = {
+		.f = f,
+		.client = fixture_client(f, PAGES),
+		.from = fixture_huge_disk(f, 1),
+		.to = fixture_huge_disk(f, 2),
+	};
+
+	s.to->expect_seed = 1;
+	KUNIT_ASSERT_EQ(test, kcopyd_throttle_create(limits, &s.throttle), 0);
+	KUNIT_ASSERT_EQ(test, kcopyd_client_throttle(s.client->kc, s.throttle), 0);
+	return s;
+}
+
+static struct copy *slow_copy(struct slow *s, struct tclient *client, sector_t sector,
+			      sector_t count)
+{
+	struct copy *copy = fixture_copy(client, s->from, sector, count);
+
+	copy_to(copy, s->to, sector);
+	return copy;
+}
+
+static void submit_again(struct copy *copy)
+{
+	if (READ_ONCE(copy->fixture->ending))
+		return;
+	atomic_dec(&copy->calls);
+	copy_submit(copy, 0);
+}
+
+/* Bytes a second that are written meanwhile. */
+static u64 written_in(struct tdisk *disk, unsigned int ms)
+{
+	const u64 began = ktime_get_ns();
+	const unsigned long before = READ_ONCE(disk->written);
+	unsigned long after;
+	u64 ns;
+
+	msleep(ms);
+	after = READ_ONCE(disk->written);
+	ns = ktime_get_ns() - began;
+	return div64_u64((u64)(after - before) * SECTOR_SIZE * NSEC_PER_SEC, ns);
+}
+
+/*
+ * It is never more, and not less either; but a machine under load may have been
+ * elsewhere for longer than what can be made up for.
+ */
+static void expect_written(struct kunit *test, struct tdisk *disk, u64 wanted)
+{
+	const u64 slack = div_u64(wanted * WITHIN, 1000);
+	unsigned int tries = 3;
+	u64 got;
+
+	msleep(300);
+	do {
+		got = written_in(disk, 5000);
+		KUNIT_EXPECT_LE(test, got, wanted + slack);
+	} while (got < wanted - slack && --tries);
+	KUNIT_EXPECT_GE(test, got, wanted - slack);
+}
+
+static void slow_end(struct slow *s)
+{
+	WRITE_ONCE(s->f->ending, true);
+	kcopyd_client_throttle(s->client->kc, NULL);
+	kcopyd_throttle_destroy(s->throttle);
+}
+
+static void throttle_bytes_of_large(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = 3 * SZ_1M };
+	struct slow s = slow_new(test, &limits);
+	unsigned int i, largest = 0;
+
+	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
+	expect_written(test, s.to, limits.bytes_per_second);
+	for (i = 0; i < s.to->nr_events; i++)
+		largest = max(largest, s.to->events[i].count);
+	KUNIT_EXPECT_LE(test, largest, limits.bytes_per_second / 10 / SECTOR_SIZE);
+	KUNIT_EXPECT_EQ(test, s.to->wrong, 0);
+	slow_end(&s);
+}
+
+static void start_small(struct slow *s, struct tclient *client, unsigned int nr, sector_t sector)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct copy *copy = slow_copy(s, client, sector + 8 * i, 8);
+
+		copy->then = submit_again;
+		copy_start(copy, 0);
+	}
+}
+
+static void throttle_bytes_of_small(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = SZ_512K };
+	struct slow s = slow_new(test, &limits);
+
+	start_small(&s, s.client, 16, 0);
+	expect_written(test, s.to, limits.bytes_per_second);
+	slow_end(&s);
+}
+
+/* The read and the writes to two destinations. */
+static void throttle_ios(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .ios_per_second = 300 };
+	struct slow s = slow_new(test, &limits);
+	unsigned int i;
+
+	for (i = 0; i < 16; i++) {
+		struct copy *copy = slow_copy(&s, s.client, 8 * i, 8);
+
+		copy_to(copy, s.to, HUGE_SECTORS / 2 + 8 * i);
+		copy->then = submit_again;
+		copy_start(copy, 0);
+	}
+	s.to->expect_seed = 0;
+	expect_written(test, s.to, 100 * 2 * SZ_4K);
+	slow_end(&s);
+}
+
+/* Clients that share a limit have the same of it, whatever their copies are. */
+static void throttle_shared(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = SZ_1M };
+	struct slow s = slow_new(test, &limits);
+	struct tclient *other = fixture_client(s.f, PAGES);
+	struct tdisk *to = fixture_huge_disk(s.f, 3);
+	struct copy *large = fixture_copy(other, s.from, 0, HUGE_SECTORS);
+	unsigned long mine, others;
+
+	KUNIT_ASSERT_EQ(test, kcopyd_client_throttle(other->kc, s.throttle), 0);
+	to->expect_seed = 1;
+	copy_to(large, to, 0);
+	copy_start(large, 0);
+	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
+	expect_written(test, s.to, SZ_1M / 2);
+	mine = READ_ONCE(s.to->written);
+	others = READ_ONCE(to->written);
+	KUNIT_EXPECT_GE(test, mine, others * 9 / 10);
+	KUNIT_EXPECT_LE(test, mine, others * 11 / 10);
+	kcopyd_client_throttle(other->kc, NULL);
+	slow_end(&s);
+}
+
+/* A new limit holds within a tenth of a second. */
+static void throttle_changes(struct kunit *test)
+{
+	struct kcopyd_limits limits = { .bytes_per_second = SZ_64K };
+	struct slow s = slow_new(test, &limits);
+
+	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
+	msleep(1000);
+	limits.bytes_per_second = 2 * SZ_1M;
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(s.throttle, &limits), 0);
+	msleep(100);
+	KUNIT_EXPECT_GE(test, written_in(s.to, 1000), SZ_1M * 18 / 10);
+	limits.bytes_per_second = SZ_64K;
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(s.throttle, &limits), 0);
+	msleep(100);
+	KUNIT_EXPECT_LE(test, written_in(s.to, 1000), SZ_64K * 12 / 10);
+	slow_end(&s);
+}
+
+/* I/O that takes 10 ms at least, a fifth of the time. */
+static void throttle_percent(struct kunit *test)
+{
+	const struct tdisk_options options = {
+		.sectors = HUGE_SECTORS,
+		.seed = 2,
+		.end = TDISK_END_WORK,
+		.huge = true,
+	};
+	struct kcopyd_limits limits = { .percent = 20 };
+	struct slow s = slow_new(test, &limits);
+	u64 throttled, full;
+
+	s.to = fixture_disk(s.f, &options);
+	s.to->delay = msecs_to_jiffies(10);
+	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
+	msleep(300);
+	throttled = written_in(s.to, 5000);
+	KUNIT_EXPECT_GE(test, throttled, 1ULL);
+	limits.percent = 100;
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(s.throttle, &limits), 0);
+	full = written_in(s.to, 2000);
+	/* A machine under load is not as even as that. */
+	KUNIT_EXPECT_GE(test, throttled * 100, full * 14);
+	KUNIT_EXPECT_LE(test, throttled * 100, full * 26);
+	slow_end(&s);
+}
+
+/* A byte a second: at least one part a second goes. */
+static void throttle_tiny(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = 1, .ios_per_second = 1,
+					      .percent = 1 };
+	struct slow s = slow_new(test, &limits);
+
+	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
+	msleep(4500);
+	KUNIT_EXPECT_GE(test, tdisk_count(s.to, true), 4);
+	KUNIT_EXPECT_LE(test, tdisk_count(s.to, true), 6);
+	slow_end(&s);
+}
+
+/* Zeroes are subject to it like data. */
+static void throttle_zero(struct kunit *test)
+{
+	const struct tdisk_options options = {
+		.sectors = 16384,
+		.seed = 2,
+		.zeroes = true,
+	};
+	const struct kcopyd_limits limits = { .bytes_per_second = SZ_1M };
+	struct slow s = slow_new(test, &limits);
+	struct copy *copy = fixture_zero(s.client, fixture_disk(s.f, &options), 0, 4096);
+	const u64 began = ktime_get_ns();
+
+	copy_run(copy, 0);
+	copy_expect(copy, 0, 0);
+	copy_expect_zeroed(copy, 0);
+	/* What is 2 s: less the credit and the last part, which need not be waited for. */
+	KUNIT_EXPECT_GE(test, ktime_get_ns() - began, 1700 * NSEC_PER_MSEC);
+	slow_end(&s);
+}
+
+/* A throttled client's copies stand still, and nobody else's do. */
+static void throttle_others_go_on(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = 1 };
+	struct slow s = slow_new(test, &limits);
+	struct tclient *other = fixture_client(s.f, PAGES);
+	struct copy *slow = slow_copy(&s, s.client, 0, 4096);
+	struct copy *copy;
+	unsigned int i;
+	u64 began;
+
+	copy_start(slow, 0);
+	began = ktime_get_ns();
+	for (i = 0; i < 20; i++) {
+		copy = slow_copy(&s, other, 8192 + 8 * i, 8);
+		copy_run(copy, 0);
+		copy_expect(copy, 0, 0);
+	}
+	KUNIT_EXPECT_LE(test, ktime_get_ns() - began, 2 * NSEC_PER_SEC);
+	KUNIT_EXPECT_FALSE(test, copy_is_done(slow));
+	/* Nor does what is due in it. */
+	KUNIT_EXPECT_EQ(test, kcopyd_client_flush(s.client->kc), 0);
+	slow_end(&s);
+	copy_wait(slow);
+	copy_expect(slow, 0, 0);
+}
+
+/* To destroy a client does not take as long as its limit would. */
+static void throttle_destroy(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = SZ_4K, .percent = 1 };
+	struct slow s = slow_new(test, &limits);
+	struct copy *copy = slow_copy(&s, s.client, 0, 8192);
+	u64 began;
+
+	copy_start(copy, 0);
+	start_small(&s, s.client, 50, 10000);
+	began = ktime_get_ns();
+	/* Its maker lets go first. */
+	kcopyd_throttle_destroy(s.throttle);
+	tclient_end(s.client);
+	KUNIT_EXPECT_LE(test, ktime_get_ns() - began, 5 * NSEC_PER_SEC);
+	KUNIT_EXPECT_TRUE(test, copy_is_done(copy));
+	copy_expect(copy, 0, 0);
+}
+
+/* Limits come and go under load, of whatever clients: everything completes. */
+static void throttle_changes_under_load(struct kunit *test)
+{
+	static const struct kcopyd_limits limits[] = {
+		{ .bytes_per_second = SZ_16M },
+		{ .ios_per_second = 2000 },
+		{ .percent = 50 },
+		{ .bytes_per_second = SZ_8M, .ios_per_second = 3000, .percent = 90 },
+		{},
+	};
+	struct slow s = slow_new(test, &limits[0]);
+	struct kcopyd_throttle *second;
+	struct tclient *clients[3] = { s.client };
+	struct rnd_state rnd;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, kcopyd_throttle_create(&limits[1], &second), 0);
+	prandom_seed_state(&rnd, 4);
+	for (i = 0; i < 3; i++) {
+		if (i)
+			clients[i] = fixture_client(s.f, 8 * i);
+		start_small(&s, clients[i], 20, 100000 * (1 + i));
+		copy_start(slow_copy(&s, clients[i], 300000 * (2 + i), 200000), 0);
+	}
+	s.to->expect_seed = 0;
+	for (i = 0; i < 300; i++) {
+		const u32 r = prandom_u32_state(&rnd);
+		struct kcopyd_throttle *throttle = r & 64 ? s.throttle : second;
+
+		if (r & 128)
+			kcopyd_throttle_set(throttle, &limits[r % ARRAY_SIZE(limits)]);
+		else
+			kcopyd_client_throttle(clients[r % 3]->kc, r % 5 ? throttle : NULL);
+		usleep_range(2000, 10000);
+	}
+	WRITE_ONCE(s.f->ending, true);
+	for (i = 0; i < 3; i++)
+		kcopyd_client_throttle(clients[i]->kc, NULL);
+	KUNIT_EXPECT_TRUE(test, list_empty(&second->waiting));
+	KUNIT_EXPECT_EQ(test, second->busy, 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&s.throttle->waiting));
+	KUNIT_EXPECT_EQ(test, s.throttle->busy, 0);
+	kcopyd_throttle_destroy(second);
+	kcopyd_throttle_destroy(s.throttle);
+	/* That each copy had its one callback is checked at the end of each test. */
+}
+
+static void throttle_rejects(struct kunit *test)
+{
+	const struct kcopyd_limits good = { .percent = 100 };
+	const struct kcopyd_limits bad = { .percent = 101 };
+	struct kcopyd_throttle *throttle = ERR_PTR(-1);
+	struct kmsg_dump_iter mark;
+
+	log_mark(&mark);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_create(NULL, &throttle), -EINVAL);
+	KUNIT_EXPECT_EQ(test, log_count(&mark, "throttle rejected: no limits"), 1);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_create(&good, NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, log_count(&mark, "throttle rejected: no place for the result"), 1);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_create(&bad, &throttle), -EINVAL);
+	KUNIT_EXPECT_EQ(test, log_count(&mark, "throttle rejected: more than 100 percent"), 1);
+	KUNIT_EXPECT_PTR_EQ(test, (void *)throttle, (void *)ERR_PTR(-1));
+	KUNIT_EXPECT_EQ(test, kcopyd_client_throttle(NULL, NULL), -EINVAL);
+
+	KUNIT_ASSERT_EQ(test, kcopyd_throttle_create(&good, &throttle), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(NULL, &good), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(throttle, NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(throttle, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, throttle->limits.percent, 100);
+	kcopyd_throttle_destroy(throttle);
+	kcopyd_throttle_destroy(NULL);
+}
+
+static struct kunit_case throttle_cases[] = {
+	KUNIT_CASE(throttle_bucket),
+	KUNIT_CASE(throttle_bucket_idle),
+	KUNIT_CASE(throttle_bucket_tiny),
+	KUNIT_CASE(throttle_bucket_large),
+	KUNIT_CASE(throttle_duty),
+	KUNIT_CASE(throttle_duty_nothing),
+	KUNIT_CASE(throttle_bytes_of_large),
+	KUNIT_CASE(throttle_bytes_of_small),
+	KUNIT_CASE(throttle_ios),
+	KUNIT_CASE(throttle_shared),
+	KUNIT_CASE(throttle_changes),
+	KUNIT_CASE(throttle_percent),
+	KUNIT_CASE(throttle_tiny),
+	KUNIT_CASE(throttle_zero),
+	KUNIT_CASE(throttle_others_go_on),
+	KUNIT_CASE(throttle_destroy),
+	KUNIT_CASE(throttle_changes_under_load),
+	KUNIT_CASE(throttle_rejects),
+	{}
+};
+
+static struct kunit_suite throttle_suite = {
+	.name = "kcopyd_throttle",
+	.suite_init = fixture_suite_start,
+	.init = fixture_suite_init,
+	.exit = fixture_suite_exit,
+	.test_cases = throttle_cases,
+};
+
+kunit_test_suite(throttle_suite);
