@@ -63,13 +63,15 @@ builddir:
 clean:
 	rm -rf build
 
-.PHONY: demo check check-full lint mutate bench
+.PHONY: demo check check-full check-clients lint mutate bench
 demo:
 	@samples/copy/demo.sh
 check:
 	@tests/check.sh
 check-full:
 	@tests/check.sh --full
+check-clients:
+	@tests/system/run.sh client-snapshot client-mirror client-thin
 lint:
 	@tests/lint.sh
 mutate:
@@ -87,6 +89,7 @@ help:
 	@echo 'make demo           copy a file system to three disks in a virtual machine'
 	@echo 'make check          build and test everything'
 	@echo 'make check-full     ... the same for longer'
+	@echo 'make check-clients  run the kernel'"'"'s own dm targets on kcopyd'
 	@echo 'make lint           check style, and the code with static analysers'
 	@echo 'make bench          measure kcopyd beside the kernel'"'"'s own dm-kcopyd'
 	@echo 'make bench QUICK=1  ... only what has something to reach, without pictures'

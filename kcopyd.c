@@ -13,6 +13,7 @@
 #include "core/dispatch.h"
 #include "core/notify.h"
 #include "core/throttle.h"
+#include "include/linux/dm-kcopyd.h"
 #include "kcopyd.h"
 
 /* How often a client that cannot be destroyed yet says so. */
@@ -71,29 +72,12 @@ static void teardown_work(struct work_struct *work)
 				     teardown_work));
 }
 
-/**
- * kcopyd_client_create() - create a client
- * @num_pages: pages to set aside for the data of its copies, at least 1; the
- *	client never holds more
- * @result: receives the client; untouched on failure
- *
- * Context: Process context, may sleep. Does not wake the OOM killer.
- * Return: 0; -EINVAL if @num_pages is 0 or @result is NULL; -ENOMEM, with
- * nothing left behind.
- */
-int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
+static int client_create(unsigned int num_pages, bool dm, const void *creator,
+			 struct kcopyd_client **result)
 {
-	const void *creator = __builtin_return_address(0);
 	struct dm_io_client *io;
 	struct kcopyd_client *kc;
 	int r = -ENOMEM;
-
-	if (!num_pages || !result) {
-		pr_err_ratelimited("%ps: client rejected: %s\n", creator,
-				   num_pages ? "no place for the result" :
-					       "no pages");
-		return -EINVAL;
-	}
 
 	/* Before allocations that would call the OOM killer: see below. */
 	if (!kcopyd_pool_fits(num_pages))
@@ -105,6 +89,7 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 
 	kc->id = atomic_inc_return(&last_id);
 	kc->creator = creator;
+	kc->dm = dm;
 	spin_lock_init(&kc->lock);
 	init_waitqueue_head(&kc->idle_wait);
 	ratelimit_state_init(&kc->log_limit, DEFAULT_RATELIMIT_INTERVAL,
@@ -152,6 +137,29 @@ err_log:
 	pr_err_ratelimited("%ps: client rejected: no memory for it and its %u pages (error %d)\n",
 			   creator, num_pages, r);
 	return r;
+}
+
+/**
+ * kcopyd_client_create() - create a client
+ * @num_pages: pages to set aside for the data of its copies, at least 1; the
+ *	client never holds more
+ * @result: receives the client; untouched on failure
+ *
+ * Context: Process context, may sleep. Does not wake the OOM killer.
+ * Return: 0; -EINVAL if @num_pages is 0 or @result is NULL; -ENOMEM, with
+ * nothing left behind.
+ */
+int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
+{
+	const void *creator = __builtin_return_address(0);
+
+	if (!num_pages || !result) {
+		pr_err_ratelimited("%ps: client rejected: %s\n", creator,
+				   num_pages ? "no place for the result" :
+					       "no pages");
+		return -EINVAL;
+	}
+	return client_create(num_pages, false, creator, result);
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_create);
 
@@ -233,36 +241,57 @@ static noinline int reject_shutdown(struct kcopyd_client *kc,
 	return kcopyd_reject(kc, -ESHUTDOWN, "it is being destroyed");
 }
 
-/* @from is NULL to zero. The caller has looked at all but the regions and flags. */
-static __always_inline int submit(struct kcopyd_client *kc,
+/* What is called when a job has ended, of either type. */
+union callback {
+	kcopyd_notify_fn fn;
+	dm_kcopyd_notify_fn dm_fn;
+};
+
+static inline void job_set_callback(struct kcopyd_job *job, bool dm,
+				    union callback callback, void *context)
+{
+	if (dm)
+		job->dm_fn = callback.dm_fn;
+	else
+		job->fn = callback.fn;
+	job->context = context;
+}
+
+/*
+ * @from is NULL to zero. The caller has looked at all but the regions and flags.
+ * @dm: it is one of device-mapper's calls, and is not rejected
+ */
+static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 				  const struct io_region *from,
 				  unsigned int num_dests,
 				  const struct io_region *dests,
-				  unsigned int flags, kcopyd_notify_fn fn,
+				  unsigned int flags, union callback callback,
 				  void *context)
 {
 	struct kcopyd_job *job;
 	unsigned int i;
 	int r;
 
-	r = kcopyd_check(kc, from, num_dests, dests, &flags);
+	if (dm)
+		r = kcopyd_check_dm(kc, from, num_dests, dests, &flags);
+	else
+		r = kcopyd_check(kc, from, num_dests, dests, &flags);
 	if (r < 0)
 		return r;
 
 	spin_lock_irq(&kc->lock);
 	job = kcopyd_job_kept(&kc->reserve, num_dests);
-	if (unlikely(!job && !kc->shutdown)) {
+	if (unlikely(!job && (dm || !kc->shutdown))) {
 		spin_unlock_irq(&kc->lock);
 		job = kcopyd_job_alloc(kc, num_dests);
 		if (IS_ERR(job))
 			return reject_for_memory(kc);
 		spin_lock_irq(&kc->lock);
 	}
-	if (unlikely(kc->shutdown))
+	if (unlikely(kc->shutdown && !dm))
 		return reject_shutdown(kc, job);
 
-	job->fn = fn;
-	job->context = context;
+	job_set_callback(job, dm, callback, context);
 	job->zero = !from;
 	if (!from)
 		from = dests;
@@ -321,7 +350,8 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 		return kcopyd_reject(kc, -EINVAL, "no callback");
 	if (!from)
 		return kcopyd_reject(kc, -EINVAL, "no source");
-	return submit(kc, from, num_dests, dests, flags, fn, context);
+	return submit(kc, false, from, num_dests, dests, flags,
+		      (union callback){ .fn = fn }, context);
 }
 EXPORT_SYMBOL_GPL(kcopyd_copy);
 
@@ -349,9 +379,31 @@ int kcopyd_zero(struct kcopyd_client *kc, unsigned int num_dests,
 		return reject_client(__builtin_return_address(0));
 	if (!fn)
 		return kcopyd_reject(kc, -EINVAL, "no callback");
-	return submit(kc, NULL, num_dests, dests, flags, fn, context);
+	return submit(kc, false, NULL, num_dests, dests, flags,
+		      (union callback){ .fn = fn }, context);
 }
 EXPORT_SYMBOL_GPL(kcopyd_zero);
+
+static int prepare_callback(struct kcopyd_client *kc, bool dm,
+			    union callback callback, void *context,
+			    struct kcopyd_job **result)
+{
+	struct kcopyd_job *job = kcopyd_job_alloc(kc, 1);
+
+	if (IS_ERR(job))
+		return reject_for_memory(kc);
+
+	spin_lock_irq(&kc->lock);
+	if (kc->shutdown && !dm)
+		return reject_shutdown(kc, job);
+	job_set_callback(job, dm, callback, context);
+	job->queue = &kc->queues.shared;
+	list_add_tail(&job->node, &kc->prepared);
+	kc->jobs++;
+	spin_unlock_irq(&kc->lock);
+	*result = job;
+	return 0;
+}
 
 /**
  * kcopyd_prepare_callback() - set up a callback for an event of the caller's own
@@ -370,28 +422,13 @@ EXPORT_SYMBOL_GPL(kcopyd_zero);
 int kcopyd_prepare_callback(struct kcopyd_client *kc, kcopyd_notify_fn fn,
 			    void *context, struct kcopyd_job **result)
 {
-	struct kcopyd_job *job;
-
 	if (!kc)
 		return reject_client(__builtin_return_address(0));
 	if (!fn || !result)
 		return kcopyd_reject(kc, -EINVAL, fn ? "no place for the prepared callback" :
 						       "no callback");
-	job = kcopyd_job_alloc(kc, 1);
-	if (IS_ERR(job))
-		return reject_for_memory(kc);
-
-	spin_lock_irq(&kc->lock);
-	if (kc->shutdown)
-		return reject_shutdown(kc, job);
-	job->fn = fn;
-	job->context = context;
-	job->queue = &kc->queues.shared;
-	list_add_tail(&job->node, &kc->prepared);
-	kc->jobs++;
-	spin_unlock_irq(&kc->lock);
-	*result = job;
-	return 0;
+	return prepare_callback(kc, false, (union callback){ .fn = fn }, context,
+				result);
 }
 EXPORT_SYMBOL_GPL(kcopyd_prepare_callback);
 
@@ -424,6 +461,12 @@ static void flush_reached(int read_err, unsigned int write_err, void *context)
 	complete(context);
 }
 
+static void dm_flush_reached(int read_err, unsigned long write_err,
+			     void *context)
+{
+	complete(context);
+}
+
 /**
  * kcopyd_client_flush() - wait for the callbacks that are due
  * @kc: the client
@@ -439,17 +482,18 @@ int kcopyd_client_flush(struct kcopyd_client *kc)
 {
 	DECLARE_COMPLETION_ONSTACK(reached);
 	/* The last callback that is due is this one's own. */
-	struct kcopyd_job mark = {
-		.fn = flush_reached,
-		.context = &reached,
-		.reserved = KCOPYD_RESERVED_CALLER,
-	};
+	struct kcopyd_job mark = { .reserved = KCOPYD_RESERVED_CALLER };
 
 	if (!kc)
 		return reject_client(__builtin_return_address(0));
 	if (kcopyd_in_callback(kc))
 		return kcopyd_reject(kc, -EDEADLK,
 				     "flush in its own callback would wait for itself");
+	if (kc->dm)
+		mark.dm_fn = dm_flush_reached;
+	else
+		mark.fn = flush_reached;
+	mark.context = &reached;
 	spin_lock_irq(&kc->lock);
 	kc->jobs++;
 	kcopyd_notify(kc, &mark);
@@ -458,6 +502,189 @@ int kcopyd_client_flush(struct kcopyd_client *kc)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_flush);
+
+/*
+ * Device-mapper's calls, as include/linux/dm-kcopyd.h has them. They cannot fail,
+ * and reject nothing that the kernel's own dm-kcopyd accepts.
+ */
+
+/* What the kernel's own sets aside for a client: one job of 512 KiB. */
+#define DM_CLIENT_PAGES (SZ_512K >> PAGE_SHIFT)
+
+static_assert(sizeof(struct dm_io_region) == sizeof(struct io_region) &&
+	      offsetof(struct dm_io_region, bdev) == offsetof(struct io_region, bdev) &&
+	      offsetof(struct dm_io_region, sector) == offsetof(struct io_region, sector) &&
+	      offsetof(struct dm_io_region, count) == offsetof(struct io_region, count));
+
+static struct kcopyd_client *dm_client(struct dm_kcopyd_client *kc)
+{
+	return (struct kcopyd_client *)kc;
+}
+
+static const struct io_region *dm_regions(const struct dm_io_region *regions)
+{
+	return (const struct io_region *)regions;
+}
+
+/**
+ * kcopyd_dm_client_create() - create a client for device-mapper's calls
+ * @throttle: whose member throttle is read whenever a part is to begin, so that it
+ *	has to exist as long as the client; or NULL for no limit
+ *
+ * Context: Process context, may sleep.
+ * Return: the client, or ERR_PTR(-ENOMEM).
+ */
+struct dm_kcopyd_client *kcopyd_dm_client_create(struct dm_kcopyd_throttle *throttle)
+{
+	struct kcopyd_throttle *limit = NULL;
+	struct kcopyd_client *kc;
+	int r;
+
+	if (throttle) {
+		limit = kcopyd_throttle_by_percent(&throttle->throttle);
+		if (!limit)
+			return ERR_PTR(-ENOMEM);
+	}
+	r = client_create(DM_CLIENT_PAGES, true, __builtin_return_address(0),
+			  &kc);
+	if (!r)
+		kcopyd_throttle_attach(kc, limit);
+	kcopyd_throttle_destroy(limit);
+	return r ? ERR_PTR(r) : (struct dm_kcopyd_client *)kc;
+}
+EXPORT_SYMBOL_GPL(kcopyd_dm_client_create);
+
+/**
+ * kcopyd_dm_client_destroy() - as kcopyd_client_destroy()
+ * @kc: the client, or NULL
+ *
+ * What its callbacks submit meanwhile is done, too.
+ *
+ * Context: Process context, may sleep.
+ */
+void kcopyd_dm_client_destroy(struct dm_kcopyd_client *kc)
+{
+	kcopyd_client_destroy(dm_client(kc));
+}
+EXPORT_SYMBOL_GPL(kcopyd_dm_client_destroy);
+
+/**
+ * kcopyd_dm_client_flush() - as kcopyd_client_flush()
+ * @kc: the client
+ *
+ * Context: Process context, may sleep.
+ */
+void kcopyd_dm_client_flush(struct dm_kcopyd_client *kc)
+{
+	kcopyd_client_flush(dm_client(kc));
+}
+EXPORT_SYMBOL_GPL(kcopyd_dm_client_flush);
+
+/* More destinations than there are bits for, or none: that ends with an error. */
+static noinline void dm_reject(struct kcopyd_client *kc, unsigned int num_dests,
+			       union callback callback, void *context)
+{
+	struct kcopyd_job *job;
+
+	pr_err_ratelimited("client %u (%ps): %u destinations, from 1 to %u are possible\n",
+			   kc->id, kc->creator, num_dests, KCOPYD_MAX_DESTS);
+	if (!prepare_callback(kc, true, callback, context, &job))
+		kcopyd_do_callback(job, -EINVAL, ~0U);
+}
+
+static void dm_submit(struct dm_kcopyd_client *client,
+		      const struct dm_io_region *from, unsigned int num_dests,
+		      const struct dm_io_region *dests, unsigned int flags,
+		      dm_kcopyd_notify_fn fn, void *context)
+{
+	const union callback callback = { .dm_fn = fn };
+	struct kcopyd_client *kc = dm_client(client);
+
+	if (!num_dests || num_dests > KCOPYD_MAX_DESTS)
+		dm_reject(kc, num_dests, callback, context);
+	else
+		submit(kc, true, dm_regions(from), num_dests, dm_regions(dests),
+		       flags, callback, context);
+}
+
+/**
+ * kcopyd_dm_copy() - as kcopyd_copy(), but nothing is rejected
+ * @kc: the client
+ * @from: the source
+ * @num_dests: number of destinations
+ * @dests: the destinations
+ * @flags: with a bit for each of the numbers DM_KCOPYD_IGNORE_ERROR and
+ *	DM_KCOPYD_WRITE_SEQ
+ * @fn: called when the copy has ended
+ * @context: passed to @fn
+ *
+ * Context: As kcopyd_copy(). In a callback it may sleep for the page allocator.
+ */
+void kcopyd_dm_copy(struct dm_kcopyd_client *kc, struct dm_io_region *from,
+		    unsigned int num_dests, struct dm_io_region *dests,
+		    unsigned int flags, dm_kcopyd_notify_fn fn, void *context)
+{
+	dm_submit(kc, from, num_dests, dests, flags, fn, context);
+}
+EXPORT_SYMBOL_GPL(kcopyd_dm_copy);
+
+/**
+ * kcopyd_dm_zero() - as kcopyd_zero(), but nothing is rejected
+ * @kc: the client
+ * @num_dests: number of destinations
+ * @dests: the destinations
+ * @flags: as for kcopyd_dm_copy()
+ * @fn: called when they are zeroed
+ * @context: passed to @fn
+ *
+ * Context: As kcopyd_dm_copy().
+ */
+void kcopyd_dm_zero(struct dm_kcopyd_client *kc, unsigned int num_dests,
+		    struct dm_io_region *dests, unsigned int flags,
+		    dm_kcopyd_notify_fn fn, void *context)
+{
+	dm_submit(kc, NULL, num_dests, dests, flags, fn, context);
+}
+EXPORT_SYMBOL_GPL(kcopyd_dm_zero);
+
+/**
+ * kcopyd_dm_prepare_callback() - as kcopyd_prepare_callback()
+ * @kc: the client
+ * @fn: what kcopyd_dm_do_callback() will call
+ * @context: passed to @fn
+ *
+ * Context: As kcopyd_dm_copy().
+ * Return: the callback; never NULL.
+ */
+void *kcopyd_dm_prepare_callback(struct dm_kcopyd_client *kc,
+				 dm_kcopyd_notify_fn fn, void *context)
+{
+	struct kcopyd_job *job = NULL;
+
+	prepare_callback(dm_client(kc), true, (union callback){ .dm_fn = fn },
+			 context, &job);
+	return job;
+}
+EXPORT_SYMBOL_GPL(kcopyd_dm_prepare_callback);
+
+/**
+ * kcopyd_dm_do_callback() - as kcopyd_do_callback()
+ * @callback: from kcopyd_dm_prepare_callback()
+ * @read_err: passed to the callback
+ * @write_err: passed to the callback; bits from 32 on become the lowest one
+ *
+ * Context: Any, hard interrupts included.
+ */
+void kcopyd_dm_do_callback(void *callback, int read_err,
+			   unsigned long write_err)
+{
+	unsigned int bits = lower_32_bits(write_err);
+
+	if (upper_32_bits(write_err))
+		bits |= 1;
+	kcopyd_do_callback(callback, read_err, bits);
+}
+EXPORT_SYMBOL_GPL(kcopyd_dm_do_callback);
 
 static int __init kcopyd_init(void)
 {

@@ -32,14 +32,10 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
  * defines as a static function in the same file: err is 0, -EIO or -EOPNOTSUPP.
  *
  * Context: that in which the last bio of the I/O ends; may be hard interrupt.
- */
-
-/**
- * KCOPYD_DM_IO_NOTIFY_EACH() - the same for I/O to several regions
- * @name: name of the callback, for &struct dm_io_notify
  *
- * It calls name_failed(failed, context), with a bit for each region that failed,
- * be it that its device does not support the operation.
+ * KCOPYD_DM_IO_NOTIFY_EACH() is the same for I/O to several regions: it calls
+ * name_failed(failed, context), with a bit for each region that failed, be it that
+ * its device does not support the operation.
  */
 #ifdef KCOPYD_HAVE_DM_IO_NOTIFY_UNSUP
 #define KCOPYD_DM_IO_NOTIFY(name)					\

@@ -108,3 +108,50 @@ int kcopyd_reject_unaligned(struct kcopyd_client *kc,
 		i++;
 	return kcopyd_reject_region(kc, &dests[i], i, block);
 }
+
+/**
+ * kcopyd_check_dm() - look at a copy that cannot be rejected
+ * @kc: a client made for device-mapper's calls
+ * @from: the source, or NULL to zero
+ * @num_dests: number of @dests
+ * @dests: the destinations
+ * @flags: the caller's flags; those unknown are dropped, and KCOPYD_WRITE_SEQ is
+ *	added for a zoned destination
+ *
+ * What kcopyd_copy() would reject is said in the log, once for each client.
+ *
+ * Context: Process context, without the client's lock.
+ * Return: the largest logical block of the devices, in sectors.
+ */
+unsigned int kcopyd_check_dm(struct kcopyd_client *kc,
+			     const struct io_region *from,
+			     unsigned int num_dests,
+			     const struct io_region *dests,
+			     unsigned int *flags)
+{
+	unsigned int largest = from ? kcopyd_block_sectors(from) : 1, i;
+	const char *flaw = NULL;
+
+	*flags &= KCOPYD_FLAGS;
+	if (from && kcopyd_past_end(from))
+		flaw = "the source ends before its range";
+	for (i = 0; i < num_dests; i++) {
+		const struct io_region *dest = &dests[i];
+
+		largest = max(largest, kcopyd_block_sectors(dest));
+		if (bdev_is_zoned(dest->bdev))
+			*flags |= KCOPYD_WRITE_SEQ;
+		if (kcopyd_past_end(dest))
+			flaw = "a destination ends before its range";
+		else if (bdev_read_only(dest->bdev))
+			flaw = "a destination is read-only";
+		else if (from && kcopyd_overlap(from, dest))
+			flaw = "a destination overlaps the source";
+	}
+	if (unlikely(flaw) && !READ_ONCE(kc->warned)) {
+		WRITE_ONCE(kc->warned, true);
+		pr_warn("client %u (%ps): %s; what device-mapper's calls ask for is tried all the same\n",
+			kc->id, kc->creator, flaw);
+	}
+	return largest;
+}

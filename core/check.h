@@ -48,6 +48,12 @@ static inline bool kcopyd_past_end(const struct io_region *region)
 	return region->sector > size || region->count > size - region->sector;
 }
 
+unsigned int kcopyd_check_dm(struct kcopyd_client *kc,
+			     const struct io_region *from,
+			     unsigned int num_dests,
+			     const struct io_region *dests,
+			     unsigned int *flags);
+
 /**
  * kcopyd_check() - can this copy be accepted?
  * @kc: the client

@@ -20,6 +20,7 @@ struct task_struct;
  * struct kcopyd_client - a client
  * @id: its number in messages
  * @creator: who called kcopyd_client_create(), for messages
+ * @dm: it was made for device-mapper's calls, which cannot fail
  * @io: memory of dm-io for this client's I/O
  * @io_wq: runs the queues' workers; these may sleep in the block layer
  * @notify_wq: runs @notify_work
@@ -45,7 +46,8 @@ struct task_struct;
  * @done: finished jobs whose callbacks are due
  * @done_tail: where the next one is to be linked
  * @jobs: accepted jobs and prepared callbacks that have not returned
- * @shutdown: no further job is accepted
+ * @shutdown: no further job is accepted, unless of device-mapper's calls
+ * @warned: it was said that such a call was not refused
  * @notify_task: the task that runs the callbacks, or NULL
  * @idle_wait: teardown waits here for @jobs to become 0
  *
@@ -58,6 +60,7 @@ struct kcopyd_client {
 	/* Never change after creation. */
 	unsigned int id;
 	const void *creator;
+	bool dm;
 	struct dm_io_client *io;
 	struct workqueue_struct *io_wq;
 	struct workqueue_struct *notify_wq;
@@ -88,6 +91,7 @@ struct kcopyd_client {
 	struct kcopyd_job **done_tail;
 	unsigned int jobs;
 	bool shutdown;
+	bool warned;
 
 	/* Written by the worker of @notify_work, compared with current by anyone. */
 	struct task_struct *notify_task;

@@ -336,7 +336,9 @@ static inline unsigned int throttle_grant(struct kcopyd_client *kc,
 					  const struct kcopyd_fifo *from,
 					  struct kcopyd_fifo **wait)
 {
-	if (likely(!kc->throttled.throttle) || !nr)
+	struct kcopyd_throttle *throttle = kc->throttled.throttle;
+
+	if (likely(!throttle) || !nr || kcopyd_throttle_open(throttle))
 		return nr;
 	*wait = &kc->slowed;
 	return kcopyd_throttle_take(kc, job, nr, part_least(job), from);
@@ -768,14 +770,17 @@ static inline unsigned long disk_key(const struct block_device *bdev)
 	return (unsigned long)bdev->bd_disk;
 }
 
-/* Two sets with the same key would share a queue, and nothing worse. */
+/*
+ * The order of the disks does not matter. Two sets with the same key would share a
+ * queue, and nothing worse.
+ */
 static unsigned long disks_key(const struct kcopyd_job *job)
 {
-	unsigned long key = job->num_dests;
+	unsigned long key = 0;
 	unsigned int i;
 
 	for (i = 0; i < job->num_dests; i++)
-		key = (key ^ disk_key(job->dests[i].bdev)) * GOLDEN_RATIO_PRIME;
+		key += hash_long(disk_key(job->dests[i].bdev), BITS_PER_LONG);
 	return key;
 }
 

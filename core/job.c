@@ -175,7 +175,8 @@ bool kcopyd_job_keep_together(struct kcopyd_reserve *reserve,
  * Context: Process context, without the client's lock. May sleep, but not in
  * the client's own callbacks.
  * Return: the job, of which only what describes the object itself is set;
- *	ERR_PTR(-EAGAIN) in a callback that has used the reserve up.
+ *	ERR_PTR(-EAGAIN) in a callback that has used the reserve up, but for a
+ *	client made for device-mapper's calls.
  */
 struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 				    unsigned int num_dests)
@@ -188,9 +189,18 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 		job_init(job, num_dests);
 		return job;
 	}
-	if (kcopyd_in_callback(kc))
-		return reserve_take(kc, num_dests, KCOPYD_RESERVED_CALLBACK) ?:
-			ERR_PTR(-EAGAIN);
+	if (kcopyd_in_callback(kc)) {
+		job = reserve_take(kc, num_dests, KCOPYD_RESERVED_CALLBACK);
+		if (job)
+			return job;
+		if (!kc->dm)
+			return ERR_PTR(-EAGAIN);
+		/* As it cannot be told, it is the allocator that is waited for. */
+		job = kmalloc(job_size(num_dests), GFP_NOIO | __GFP_NOFAIL);
+		job->reserved = KCOPYD_RESERVED_NOT;
+		job_init(job, num_dests);
+		return job;
+	}
 	wait_event(kc->reserve.wait,
 		   (job = reserve_take(kc, num_dests,
 				       KCOPYD_RESERVED_SUBMITTER)));

@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
+#include "../include/linux/dm-kcopyd.h"
 #include "../kcopyd.h"
 
 struct kcopyd_queue;
@@ -108,6 +109,7 @@ enum kcopyd_reserved {
 /**
  * struct kcopyd_job - an accepted copy
  * @fn: the callback
+ * @dm_fn: the callback, in a client made for device-mapper's calls
  * @context: its argument
  * @bdev: the source; of a job that zeroes, the first destination
  * @sector: first sector of the range on @bdev
@@ -137,7 +139,10 @@ enum kcopyd_reserved {
  */
 struct kcopyd_job {
 	/* Never change once the job is accepted. */
-	kcopyd_notify_fn fn;
+	union {
+		kcopyd_notify_fn fn;
+		dm_kcopyd_notify_fn dm_fn;
+	};
 	void *context;
 	struct block_device *bdev;
 	sector_t sector;

@@ -19,7 +19,10 @@
 
 /* What is left of a job when its callback is due. */
 struct notify {
-	kcopyd_notify_fn fn;
+	union {
+		kcopyd_notify_fn fn;
+		dm_kcopyd_notify_fn dm_fn;
+	};
 	void *context;
 	int read_err;
 	unsigned int write_err;
@@ -35,12 +38,16 @@ static unsigned int done_pop(struct kcopyd_client *kc, struct notify *batch,
 	*unused = NULL;
 	while (nr < NOTIFY_BATCH && (job = kc->done)) {
 		kc->done = job->next_job;
-		batch[nr++] = (struct notify){
-			.fn = job->fn,
+		batch[nr] = (struct notify){
 			.context = job->context,
 			.read_err = job->read_err,
 			.write_err = job->write_err,
 		};
+		if (unlikely(kc->dm))
+			batch[nr].dm_fn = job->dm_fn;
+		else
+			batch[nr].fn = job->fn;
+		nr++;
 		/* Before the callback, which may well submit the next copy. */
 		job = kcopyd_job_put(&kc->reserve, job);
 		if (job) {
@@ -71,8 +78,15 @@ static void notify_work(struct work_struct *work)
 
 		kcopyd_job_free(unused);
 		for (i = 0; i < nr; i++) {
-			batch[i].fn(batch[i].read_err, batch[i].write_err,
-				    batch[i].context);
+			/* Each is called as what it is. */
+			if (unlikely(kc->dm))
+				batch[i].dm_fn(batch[i].read_err,
+					       batch[i].write_err,
+					       batch[i].context);
+			else
+				batch[i].fn(batch[i].read_err,
+					    batch[i].write_err,
+					    batch[i].context);
 			if (need_resched())
 				cond_resched();
 		}

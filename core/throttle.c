@@ -4,6 +4,7 @@
 
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/mutex.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
 
@@ -14,6 +15,10 @@
 
 /* At least so often a limit that is read from elsewhere is looked at. */
 #define THROTTLE_LOOK (HZ / 10)
+
+/* Those whose percentage is read from elsewhere. The mutex also protects its end. */
+static LIST_HEAD(throttles);
+static DEFINE_MUTEX(throttles_mutex);
 
 static unsigned int throttle_percent(const struct kcopyd_throttle *t)
 {
@@ -189,13 +194,60 @@ void kcopyd_throttle_pass(struct kcopyd_client *kc)
 	spin_unlock(&t->lock);
 }
 
+/* With the mutex held, which it drops. */
 static void throttle_free(struct kref *kref)
 {
 	struct kcopyd_throttle *t = container_of(kref, struct kcopyd_throttle,
 						 kref);
 
+	list_del(&t->node);
+	mutex_unlock(&throttles_mutex);
 	kcopyd_compat_timer_delete_sync(&t->timer);
 	kfree(t);
+}
+
+static struct kcopyd_throttle *throttle_new(void)
+{
+	struct kcopyd_throttle *t = kzalloc(sizeof(*t), KCOPYD_GFP_CREATE);
+
+	if (!t)
+		return NULL;
+	kref_init(&t->kref);
+	INIT_LIST_HEAD(&t->node);
+	spin_lock_init(&t->lock);
+	INIT_LIST_HEAD(&t->waiting);
+	timer_setup(&t->timer, throttle_timer, 0);
+	return t;
+}
+
+/**
+ * kcopyd_throttle_by_percent() - get the throttle with this percentage
+ * @percent: where it is, also when it is changed; those who name the same place
+ *	share one throttle
+ *
+ * Context: Process context, may sleep.
+ * Return: the throttle, to be let go of by kcopyd_throttle_destroy(); or NULL
+ * without memory.
+ */
+struct kcopyd_throttle *kcopyd_throttle_by_percent(const unsigned int *percent)
+{
+	struct kcopyd_throttle *t;
+
+	mutex_lock(&throttles_mutex);
+	list_for_each_entry(t, &throttles, node) {
+		if (t->percent == percent) {
+			kref_get(&t->kref);
+			goto out;
+		}
+	}
+	t = throttle_new();
+	if (t) {
+		t->percent = percent;
+		list_add(&t->node, &throttles);
+	}
+out:
+	mutex_unlock(&throttles_mutex);
+	return t;
 }
 
 /**
@@ -230,8 +282,7 @@ void kcopyd_throttle_attach(struct kcopyd_client *kc,
 		queue_work(kc->io_wq, &kc->resume_work);
 	spin_unlock_irq(&kc->lock);
 
-	if (old)
-		kref_put(&old->kref, throttle_free);
+	kcopyd_throttle_destroy(old);
 }
 
 /* Why limits make no sense, or NULL. */
@@ -268,13 +319,9 @@ int kcopyd_throttle_create(const struct kcopyd_limits *limits,
 
 	if (flaw)
 		return reject_limits(__builtin_return_address(0), flaw);
-	t = kzalloc(sizeof(*t), KCOPYD_GFP_CREATE);
+	t = throttle_new();
 	if (!t)
 		return -ENOMEM;
-	kref_init(&t->kref);
-	spin_lock_init(&t->lock);
-	INIT_LIST_HEAD(&t->waiting);
-	timer_setup(&t->timer, throttle_timer, 0);
 	t->limits = *limits;
 	*result = t;
 	return 0;
@@ -321,6 +368,6 @@ EXPORT_SYMBOL_GPL(kcopyd_throttle_set);
 void kcopyd_throttle_destroy(struct kcopyd_throttle *throttle)
 {
 	if (throttle)
-		kref_put(&throttle->kref, throttle_free);
+		kref_put_mutex(&throttle->kref, throttle_free, &throttles_mutex);
 }
 EXPORT_SYMBOL_GPL(kcopyd_throttle_destroy);

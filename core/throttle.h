@@ -111,9 +111,10 @@ static inline void kcopyd_duty_account(struct kcopyd_duty *duty, bool busy,
 /**
  * struct kcopyd_throttle - limits of one client or several
  * @kref: its maker and its clients
+ * @node: in the list of those with @percent
+ * @percent: read instead of that in @limits, or NULL
  * @lock: inside the clients' locks; inside it come those of workqueues and timers
  * @limits: as set
- * @percent: read instead of that in @limits, or NULL
  * @bytes: the bucket of bytes
  * @ios: the bucket of I/Os
  * @duty: for the share of the time
@@ -124,11 +125,12 @@ static inline void kcopyd_duty_account(struct kcopyd_duty *duty, bool busy,
  */
 struct kcopyd_throttle {
 	struct kref kref;
+	const unsigned int *percent;
+	struct list_head node;
+	/* Protects what follows. */
 	spinlock_t lock;
 
-	/* Under @lock. */
 	struct kcopyd_limits limits;
-	const unsigned int *percent;
 	struct kcopyd_bucket bytes;
 	struct kcopyd_bucket ios;
 	struct kcopyd_duty duty;
@@ -151,6 +153,19 @@ struct kcopyd_throttled {
 	bool busy;
 };
 
+/**
+ * kcopyd_throttle_open() - is this no limit at all now?
+ * @throttle: the throttle
+ *
+ * Context: Any.
+ * Return: true if it is one whose percentage is set elsewhere, and that is 100.
+ */
+static inline bool kcopyd_throttle_open(const struct kcopyd_throttle *throttle)
+{
+	return throttle->percent && READ_ONCE(*throttle->percent) >= 100;
+}
+
+struct kcopyd_throttle *kcopyd_throttle_by_percent(const unsigned int *percent);
 void kcopyd_throttle_attach(struct kcopyd_client *kc, struct kcopyd_throttle *throttle);
 unsigned int kcopyd_throttle_take(struct kcopyd_client *kc, const struct kcopyd_job *job,
 				  unsigned int nr_pages, unsigned int least,

@@ -29,7 +29,9 @@ result() {
 }
 
 printf 'kcopyd_%s\n' client_create client_destroy client_flush client_throttle copy \
-	cpp_alloc cpp_assert_failed cpp_free do_callback prepare_callback \
+	cpp_alloc cpp_assert_failed cpp_free dm_client_create dm_client_destroy \
+	dm_client_flush dm_copy dm_do_callback dm_prepare_callback dm_zero \
+	do_callback prepare_callback \
 	throttle_create throttle_destroy throttle_set zero >"$work/expected"
 
 mkdir -p build
@@ -60,10 +62,14 @@ cat >>"$work/example/example.c" <<-'END'
 	MODULE_DESCRIPTION("example");
 	MODULE_LICENSE("GPL");
 END
-echo 'obj-m := example.o' >"$work/example/Kbuild"
+# With what the README says a client's Kbuild file has.
+cat >"$work/example/Kbuild" <<-END
+	KCOPYD := $PWD
+	include \$(KCOPYD)/include/client.mk
+	obj-m := example.o
+END
 result "the README's example" make -C "$kdir" M="$work/example" W=1 \
-	KCFLAGS="-I$PWD -Werror" \
-	KBUILD_EXTRA_SYMBOLS="$(make -s builddir KDIR="$kdir")/Module.symvers"
+	KCFLAGS=-Werror
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

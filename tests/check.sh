@@ -71,7 +71,7 @@ stage() {
 
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
-tests/qemu/deps.sh build boot tools lint bench
+tests/qemu/deps.sh build boot tools clients lint bench
 
 stages=(build runner demo kunit system bench)
 [ $# -gt 0 ] || set -- "${stages[@]}"

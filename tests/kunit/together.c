@@ -4,7 +4,7 @@
 #include "fixture.h"
 
 #define DISK_SECTORS 8192
-#define PAGES 256
+#define PAGES 128
 #define TOGETHER_PAGES (PAGES / 16)
 
 struct together {
@@ -186,6 +186,22 @@ static void together_bad_read(struct kunit *test)
 }
 
 /*
+ * Where new workers are slow to come the workqueue's rescuer submits, one after
+ * the other, and then nothing is promised about who waits for whom. It has the
+ * workqueue's name.
+ */
+static bool rescuer_submits(const struct tdisk *disk)
+{
+	unsigned int i;
+
+	for (i = 0; i < READ_ONCE(disk->nr_events); i++) {
+		if (strstarts(disk->events[i].task->comm, "kcopyd/"))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Many small copies go to a disk that hangs, or makes its submitters sleep, and
  * to one that does not. Copies that need only the other one do not wait, and of
  * the pool the slow one has only its share and what is for this.
@@ -193,7 +209,7 @@ static void together_bad_read(struct kunit *test)
 static void together_slow_disk(struct kunit *test, bool block)
 {
 	struct together t = together_new(test, 4);
-	struct copy *slow[200], *fast;
+	struct copy *slow[100], *fast;
 	unsigned int i;
 
 	if (block)
@@ -202,15 +218,20 @@ static void together_slow_disk(struct kunit *test, bool block)
 		tdisk_shut(t.to[0]);
 	for (i = 0; i < ARRAY_SIZE(slow); i++) {
 		slow[i] = fixture_copy(t.client, t.from, 8 * i, 8);
-		/* Also in other sets. */
 		copy_to(slow[i], t.to[i % 2 ? 0 : 1], 24 * i);
 		copy_to(slow[i], t.to[i % 2 ? 1 : 0], 24 * i);
-		if (i % 3 == 2)
+		/* Also in another set. */
+		if (!block && i % 3 == 2)
 			copy_to(slow[i], t.to[2], 24 * i);
 		copy_start(slow[i], 0);
 	}
 	if (block) {
-		KUNIT_ASSERT_TRUE(test, tdisk_wait_blocked(t.to[0], 1));
+		/* The queues of the set and of the disk */
+		KUNIT_ASSERT_TRUE(test, tdisk_wait_blocked(t.to[0], 2));
+		if (rescuer_submits(t.to[0])) {
+			tdisk_unblock(t.to[0]);
+			kunit_skip(test, "the rescuer submits");
+		}
 	} else {
 		KUNIT_ASSERT_TRUE(test, tdisk_wait_held(t.to[0], TOGETHER_PAGES));
 		fixture_settle(t.f);

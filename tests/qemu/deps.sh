@@ -13,6 +13,7 @@ group()
 	boot)	echo qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils ;;
 	bench)	echo gnuplot-nox python3 qemu-utils ;;
 	tools)	echo dmsetup e2fsprogs fdisk patch ;;
+	clients) echo dmsetup lvm2 ;;
 	unit)	echo g++ libgtest-dev ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
 			linux-source-6.1 ;;

@@ -4,7 +4,9 @@
 # System tests: copies between real block drivers, on a stock Debian kernel in
 # QEMU. Prints a line for each test case; the last one counts them.
 #
-#	run.sh [SCENARIO...]	of scenarios/*.sh, all of them unless told
+#	run.sh [SCENARIO...]	of scenarios/*.sh, all of them unless told; those
+#				named client-* are of the kernel's own targets,
+#				built on kcopyd
 #
 # KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
 # KCOPYD_TORTURE_SEED		its seed (default 1)
@@ -100,13 +102,15 @@ exit_code()
 	esac
 }
 
-torture='' scenarios=()
+torture='' scenarios=() clients=()
 (($#)) || set -- "$here"/scenarios/*.sh
 for name; do
 	name=${name##*/}
 	name=${name%.sh}
 	if [[ $name == torture ]]; then
 		torture=y
+	elif [[ $name == client-* && -f $here/scenarios/$name.sh ]]; then
+		clients+=("$name")
 	elif [[ -f $here/scenarios/$name.sh ]]; then
 		scenarios+=("$name")
 	else
@@ -121,6 +125,7 @@ gcc -O2 -Wall -Wextra -static -o "$work/sectors" tests/system/sectors.c
 
 common=(--add "$work/sectors" --add "$(command -v dmsetup)"
 	--add "$here/scenarios:/system")
+((${#clients[@]} == 0)) || tests/qemu/deps.sh clients
 for name in null_blk brd loop sd_mod scsi_debug dm-mod dm-delay dm-flakey; do
 	common+=(--kmod "$name")
 done
@@ -131,6 +136,29 @@ if ((${#scenarios[@]})); then
 		--add "$(command -v sfdisk)" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		tests/system/guest.sh "${scenarios[@]}"
+fi
+
+if ((${#clients[@]})); then
+	build 6.1
+	kdir=$(tests/qemu/kernel.sh headers 6.1)
+	code=0
+	run tests/clients/build.sh "$kdir" "$work/targets" >"$work/built" || code=$?
+	cat "$work/built"
+	passed=$((passed + $(grep -c '^ok  ' "$work/built" || true)))
+	failed=$((failed + $(grep -c '^FAILED ' "$work/built" || true)))
+	if ((code == 0)); then
+		for name in dm-bufio dm-persistent-data dm-bio-prison dm-log dm-region-hash; do
+			common+=(--kmod "$name")
+		done
+		for name in dm-snapshot dm-mirror dm-thin-pool; do
+			common+=(--module "$work/targets/$name.ko")
+		done
+		guest clients --mem 2048 --timeout 1500 "${common[@]}" \
+			--add "$(command -v lvm)" --module "$modules/kcopyd.ko" \
+			tests/system/guest.sh "${clients[@]}"
+	elif ! grep -q '^FAILED ' "$work/built"; then
+		failure 'the kernel'"'"'s targets could not be built'
+	fi
 fi
 
 if [[ -n $torture ]]; then
