@@ -9,8 +9,7 @@
 #	bench.sh [--quick | --check] [--boots N] [--save]
 #
 # --quick	only the rows that have something to reach, no pictures
-# --check	the same as a test: one boot, rows may be 3 % below what they must, and
-#		those that are known not to be reached are skipped
+# --check	the same as a test: one boot, and rows may be 3 % below what they must
 # --boots	how often those rows are repeated, to show the spread (default 3)
 # --save	keep table, data and pictures in bench/results/
 #

@@ -31,7 +31,6 @@ class Row:
     engines: tuple = ALL
     quick: bool = True
     base: str = ""      # the row that "speed" compares with
-    missed: str = ""    # why it is known not to be reached
     runs: dict = field(default_factory=dict)
 
 
