@@ -48,7 +48,7 @@ static void teardown_remind(struct kcopyd_client *kc)
 	spin_lock_irq(&kc->lock);
 	job = list_first_entry_or_null(&kc->prepared, struct kcopyd_job, node);
 	if (job)
-		fn = job->fn;
+		fn = job->callback.fn;
 	spin_unlock_irq(&kc->lock);
 
 	pr_warn("client %u (%ps): destroy is waiting for %u copies and callbacks\n",
@@ -241,22 +241,6 @@ static noinline int reject_shutdown(struct kcopyd_client *kc,
 	return kcopyd_reject(kc, -ESHUTDOWN, "it is being destroyed");
 }
 
-/* What is called when a job has ended, of either type. */
-union callback {
-	kcopyd_notify_fn fn;
-	dm_kcopyd_notify_fn dm_fn;
-};
-
-static inline void job_set_callback(struct kcopyd_job *job, bool dm,
-				    union callback callback, void *context)
-{
-	if (dm)
-		job->dm_fn = callback.dm_fn;
-	else
-		job->fn = callback.fn;
-	job->context = context;
-}
-
 /*
  * @from is NULL to zero. The caller has looked at all but the regions and flags.
  * @dm: it is one of device-mapper's calls, and is not rejected
@@ -265,7 +249,7 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 				  const struct io_region *from,
 				  unsigned int num_dests,
 				  const struct io_region *dests,
-				  unsigned int flags, union callback callback,
+				  unsigned int flags, union kcopyd_callback callback,
 				  void *context)
 {
 	struct kcopyd_job *job;
@@ -291,7 +275,8 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 	if (unlikely(kc->shutdown && !dm))
 		return reject_shutdown(kc, job);
 
-	job_set_callback(job, dm, callback, context);
+	job->callback = callback;
+	job->context = context;
 	job->zero = !from;
 	if (!from)
 		from = dests;
@@ -301,7 +286,8 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 	job->granule = max_t(unsigned int, KCOPYD_GRANULE, r);
 	job->small = from->count <= KCOPYD_SMALL_SECTORS;
 	job->seq = flags & KCOPYD_WRITE_SEQ;
-	job->refused = 0;
+	if (job->zero)
+		job->refused = 0;
 	for (i = 0; i < num_dests; i++) {
 		/* One that goes wrong may leave a zone that takes no data either. */
 		if (job->zero && bdev_is_zoned(dests[i].bdev))
@@ -351,7 +337,7 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 	if (!from)
 		return kcopyd_reject(kc, -EINVAL, "no source");
 	return submit(kc, false, from, num_dests, dests, flags,
-		      (union callback){ .fn = fn }, context);
+		      (union kcopyd_callback){ .fn = fn }, context);
 }
 EXPORT_SYMBOL_GPL(kcopyd_copy);
 
@@ -380,12 +366,12 @@ int kcopyd_zero(struct kcopyd_client *kc, unsigned int num_dests,
 	if (!fn)
 		return kcopyd_reject(kc, -EINVAL, "no callback");
 	return submit(kc, false, NULL, num_dests, dests, flags,
-		      (union callback){ .fn = fn }, context);
+		      (union kcopyd_callback){ .fn = fn }, context);
 }
 EXPORT_SYMBOL_GPL(kcopyd_zero);
 
 static int prepare_callback(struct kcopyd_client *kc, bool dm,
-			    union callback callback, void *context,
+			    union kcopyd_callback callback, void *context,
 			    struct kcopyd_job **result)
 {
 	struct kcopyd_job *job = kcopyd_job_alloc(kc, 1);
@@ -396,7 +382,8 @@ static int prepare_callback(struct kcopyd_client *kc, bool dm,
 	spin_lock_irq(&kc->lock);
 	if (kc->shutdown && !dm)
 		return reject_shutdown(kc, job);
-	job_set_callback(job, dm, callback, context);
+	job->callback = callback;
+	job->context = context;
 	job->queue = &kc->queues.shared;
 	list_add_tail(&job->node, &kc->prepared);
 	kc->jobs++;
@@ -427,7 +414,7 @@ int kcopyd_prepare_callback(struct kcopyd_client *kc, kcopyd_notify_fn fn,
 	if (!fn || !result)
 		return kcopyd_reject(kc, -EINVAL, fn ? "no place for the prepared callback" :
 						       "no callback");
-	return prepare_callback(kc, false, (union callback){ .fn = fn }, context,
+	return prepare_callback(kc, false, (union kcopyd_callback){ .fn = fn }, context,
 				result);
 }
 EXPORT_SYMBOL_GPL(kcopyd_prepare_callback);
@@ -490,9 +477,9 @@ int kcopyd_client_flush(struct kcopyd_client *kc)
 		return kcopyd_reject(kc, -EDEADLK,
 				     "flush in its own callback would wait for itself");
 	if (kc->dm)
-		mark.dm_fn = dm_flush_reached;
+		mark.callback.dm_fn = dm_flush_reached;
 	else
-		mark.fn = flush_reached;
+		mark.callback.fn = flush_reached;
 	mark.context = &reached;
 	spin_lock_irq(&kc->lock);
 	kc->jobs++;
@@ -502,6 +489,117 @@ int kcopyd_client_flush(struct kcopyd_client *kc)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_flush);
+
+static int cancel(struct kcopyd_client *kc, const struct kcopyd_match *match)
+{
+	unsigned long flags;
+	unsigned int nr;
+
+	spin_lock_irqsave(&kc->lock, flags);
+	nr = kcopyd_copy_cancel(kc, match);
+	spin_unlock_irqrestore(&kc->lock, flags);
+	return min_t(unsigned int, nr, INT_MAX);
+}
+
+static int cancel_sync(struct kcopyd_client *kc, const struct kcopyd_match *match)
+{
+	int r;
+
+	if (kcopyd_in_callback(kc))
+		return kcopyd_reject(kc, -EDEADLK,
+				     "to wait in its own callback for what is cancelled would wait for itself");
+	r = cancel(kc, match);
+	wait_event(kc->cancel_wait, !kcopyd_copy_cancelling(kc, match));
+	kcopyd_client_flush(kc);
+	return r;
+}
+
+/**
+ * kcopyd_cancel() - cancel copies
+ * @kc: the client
+ * @fn: their callback
+ * @context: and its argument
+ *
+ * Those that have not ended start no further I/O. They complete, by their callback
+ * with a @read_err of -ECANCELED, as soon as what the devices have of them has
+ * ended; what is in their destinations is undefined then. Prepared callbacks are
+ * not copies.
+ *
+ * Context: Any, hard interrupts included. Does not wait.
+ * Return: how many copies were cancelled, 0 if all had ended; -EINVAL for a NULL
+ * client or callback.
+ */
+int kcopyd_cancel(struct kcopyd_client *kc, kcopyd_notify_fn fn, void *context)
+{
+	const struct kcopyd_match match = { .fn = fn, .context = context };
+
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (!fn)
+		return kcopyd_reject(kc, -EINVAL, "no callback");
+	return cancel(kc, &match);
+}
+EXPORT_SYMBOL_GPL(kcopyd_cancel);
+
+/**
+ * kcopyd_cancel_sync() - cancel copies and wait for their callbacks
+ * @kc: the client
+ * @fn: their callback
+ * @context: and its argument
+ *
+ * As kcopyd_cancel(). When it returns, the callbacks have returned of all such
+ * copies that were submitted before.
+ *
+ * Context: Process context, may sleep.
+ * Return: as kcopyd_cancel(); -EDEADLK in one of the client's own callbacks, said in
+ * the log, and nothing is cancelled.
+ */
+int kcopyd_cancel_sync(struct kcopyd_client *kc, kcopyd_notify_fn fn,
+		       void *context)
+{
+	const struct kcopyd_match match = { .fn = fn, .context = context };
+
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (!fn)
+		return kcopyd_reject(kc, -EINVAL, "no callback");
+	return cancel_sync(kc, &match);
+}
+EXPORT_SYMBOL_GPL(kcopyd_cancel_sync);
+
+/**
+ * kcopyd_client_cancel() - cancel all copies of a client
+ * @kc: the client
+ *
+ * Context: As kcopyd_cancel().
+ * Return: As kcopyd_cancel().
+ */
+int kcopyd_client_cancel(struct kcopyd_client *kc)
+{
+	const struct kcopyd_match all = {};
+
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	return cancel(kc, &all);
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_cancel);
+
+/**
+ * kcopyd_client_cancel_sync() - cancel all copies of a client and wait for them
+ * @kc: the client
+ *
+ * Context: As kcopyd_cancel_sync().
+ * Return: As kcopyd_cancel_sync().
+ */
+int kcopyd_client_cancel_sync(struct kcopyd_client *kc)
+{
+	const struct kcopyd_match all = {};
+
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	return cancel_sync(kc, &all);
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_cancel_sync);
 
 /*
  * Device-mapper's calls, as include/linux/dm-kcopyd.h has them. They cannot fail,
@@ -582,7 +680,7 @@ EXPORT_SYMBOL_GPL(kcopyd_dm_client_flush);
 
 /* More destinations than there are bits for, or none: that ends with an error. */
 static noinline void dm_reject(struct kcopyd_client *kc, unsigned int num_dests,
-			       union callback callback, void *context)
+			       union kcopyd_callback callback, void *context)
 {
 	struct kcopyd_job *job;
 
@@ -597,7 +695,7 @@ static void dm_submit(struct dm_kcopyd_client *client,
 		      const struct dm_io_region *dests, unsigned int flags,
 		      dm_kcopyd_notify_fn fn, void *context)
 {
-	const union callback callback = { .dm_fn = fn };
+	const union kcopyd_callback callback = { .dm_fn = fn };
 	struct kcopyd_client *kc = dm_client(client);
 
 	if (!num_dests || num_dests > KCOPYD_MAX_DESTS)
@@ -661,7 +759,7 @@ void *kcopyd_dm_prepare_callback(struct dm_kcopyd_client *kc,
 {
 	struct kcopyd_job *job = NULL;
 
-	prepare_callback(dm_client(kc), true, (union callback){ .dm_fn = fn },
+	prepare_callback(dm_client(kc), true, (union kcopyd_callback){ .dm_fn = fn },
 			 context, &job);
 	return job;
 }

@@ -91,6 +91,15 @@ void kcopyd_do_callback(struct kcopyd_job *callback, int read_err,
 
 int kcopyd_client_flush(struct kcopyd_client *kc);
 
+int kcopyd_cancel(struct kcopyd_client *kc, kcopyd_notify_fn fn, void *context);
+
+int kcopyd_cancel_sync(struct kcopyd_client *kc, kcopyd_notify_fn fn,
+		       void *context);
+
+int kcopyd_client_cancel(struct kcopyd_client *kc);
+
+int kcopyd_client_cancel_sync(struct kcopyd_client *kc);
+
 /**
  * struct kcopyd_limits - how fast copies may go; 0 is no limit
  * @bytes_per_second: bytes of the copies' ranges, each counted once however many

@@ -35,7 +35,7 @@ struct task_struct;
  * @queues: a queue for each disk
  * @reserve: job objects set aside
  * @together: sectors of the jobs whose destinations are written together
- * @zeroing: parts on their way of jobs that zero
+ * @zeroing: parts on their way of jobs that zero, which have no pages
  * @waiting: jobs in @starved, @slowed and the lists of disks; and one more if the
  *	client has a throttle
  * @starved: jobs that wait because the pool is empty
@@ -50,6 +50,7 @@ struct task_struct;
  * @warned: it was said that such a call was not refused
  * @notify_task: the task that runs the callbacks, or NULL
  * @idle_wait: teardown waits here for @jobs to become 0
+ * @cancel_wait: who has cancelled jobs waits here for them to end
  *
  * @lock is the only lock of the client. It is taken in end_io context, which
  * may be a hard interrupt; nothing sleeps and no I/O is submitted under it.
@@ -80,7 +81,7 @@ struct kcopyd_client {
 	struct kcopyd_queues queues;
 	struct kcopyd_reserve reserve;
 	unsigned int together;
-	unsigned int zeroing;
+	struct list_head zeroing;
 	unsigned int waiting;
 	struct kcopyd_fifo starved;
 	struct kcopyd_fifo slowed;
@@ -98,6 +99,7 @@ struct kcopyd_client {
 
 	/* Has a lock of its own, inside @lock. */
 	wait_queue_head_t idle_wait;
+	wait_queue_head_t cancel_wait;
 };
 
 static inline struct kcopyd_client *kcopyd_job_client(const struct kcopyd_job *job)

@@ -230,7 +230,7 @@ static __always_inline void part_start(struct kcopyd_client *kc,
 {
 	struct kcopyd_job *job = part->job;
 
-	part->pages = kcopyd_pool_get(&kc->pool, nr);
+	part->pages = kcopyd_pool_get(&kc->pool, nr, part);
 	part->nr_pages = nr;
 	part->offset = job->next;
 	part->left = min_t(sector_t, job->count - job->next, nr * PAGE_SECTORS);
@@ -272,7 +272,7 @@ static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part,
 		list_add_tail(&part->node, &job->parts);
 	job->next += part->left;
 	job->inflight++;
-	kc->zeroing++;
+	list_add_tail(&part->zeroing, &kc->zeroing);
 	part_ready(part, NULL);
 }
 
@@ -531,10 +531,22 @@ static inline void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
 	kcopyd_notify(kc, job);
 }
 
+/* It starts no further I/O: has what there was of it ended? */
+static noinline void job_stopped(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	if (job->inflight)
+		return;
+	job_finish(kc, job);
+	if (job->cancelled)
+		wake_up_all(&kc->cancel_wait);
+}
+
 /* One part less: go on with the job, or end it. */
 static inline void job_continue(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
-	if (job->stopped || job->next == job->count) {
+	if (unlikely(job->stopped)) {
+		job_stopped(kc, job);
+	} else if (job->next == job->count) {
 		if (!job->inflight)
 			job_finish(kc, job);
 	} else if (list_empty(&job->node)) {
@@ -552,7 +564,7 @@ static inline void part_retire(struct kcopyd_client *kc, struct kcopyd_part *par
 	if (likely(part->nr_pages))
 		kcopyd_pool_put(&kc->pool, part->pages);
 	else
-		kc->zeroing--;
+		list_del(&part->zeroing);
 	job->inflight--;
 	kcopyd_part_put(part);
 }
@@ -677,6 +689,173 @@ static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	return !--part->pending && part_next(kc, part);
 }
 
+/* Is there no part on its way any more? The throttle is to know. */
+static inline void parts_ended(struct kcopyd_client *kc)
+{
+	if (kc->throttled.busy && list_empty(&kc->zeroing) &&
+	    kc->pool.nr_free == kc->pool.nr_pages)
+		kcopyd_throttle_idle(kc);
+}
+
+/* The operations of a job that no worker has taken yet end here. */
+static void job_drop_ops(struct kcopyd_client *kc, struct kcopyd_job *job,
+			 struct kcopyd_ops *ops)
+{
+	struct kcopyd_op **link = &ops->first, *op;
+
+	while ((op = *link)) {
+		struct kcopyd_part *part = kcopyd_op_part(op);
+
+		if (part->job != job) {
+			link = &op->next;
+			continue;
+		}
+		*link = op->next;
+		/* The last one of the part frees it. */
+		if (part->state == KCOPYD_PART_READING)
+			read_end(kc, part, -ECANCELED);
+		else
+			write_end(kc, part, op->slot, -ECANCELED);
+	}
+	ops->tail = link;
+}
+
+/* It ends now, or when what the devices have of it has ended. */
+static void job_cancel(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	unsigned int i;
+
+	job->read_err = -ECANCELED;
+	job->cancelled = true;
+	job->stopped = true;
+	for (i = 0; job->inflight && i <= job->num_writes; i++) {
+		struct kcopyd_ready *ready = &job_queue(job, i)->ready;
+
+		job_drop_ops(kc, job, &ready->bulk);
+		job_drop_ops(kc, job, &ready->small);
+	}
+	job_continue(kc, job);
+}
+
+static bool job_matches(const struct kcopyd_job *job,
+			const struct kcopyd_match *match)
+{
+	return !match->fn ||
+	       (job->callback.fn == match->fn &&
+		job->context == match->context);
+}
+
+static unsigned int list_cancel(struct kcopyd_client *kc, struct list_head *list,
+				const struct kcopyd_match *match)
+{
+	struct kcopyd_job *job, *next;
+	unsigned int nr = 0;
+
+	list_for_each_entry_safe(job, next, list, node) {
+		if (!job->cancelled && job_matches(job, match)) {
+			job_cancel(kc, job);
+			nr++;
+		}
+	}
+	return nr;
+}
+
+static unsigned int fifo_cancel(struct kcopyd_client *kc, struct kcopyd_fifo *fifo,
+				const struct kcopyd_match *match)
+{
+	return list_cancel(kc, &fifo->small, match) +
+	       list_cancel(kc, &fifo->bulk, match);
+}
+
+/* The next part on its way. @i: 0 to begin with; @zero: NULL to begin with */
+static struct kcopyd_part *part_next_in_flight(struct kcopyd_client *kc,
+					       unsigned int *i,
+					       struct list_head **zero)
+{
+	struct kcopyd_part *part = NULL;
+
+	if (!*zero) {
+		part = kcopyd_pool_next_owner(&kc->pool, i);
+		if (part)
+			return part;
+		*zero = kc->zeroing.next;
+	}
+	if (*zero != &kc->zeroing) {
+		part = list_entry(*zero, struct kcopyd_part, zeroing);
+		*zero = (*zero)->next;
+	}
+	return part;
+}
+
+/**
+ * kcopyd_copy_cancel() - cancel jobs
+ * @kc: the client
+ * @match: which jobs
+ *
+ * A job that is not in flight is in a list where it waits; else its parts are
+ * found by their pages, or in the list of those without.
+ *
+ * Context: Any, under the client's lock.
+ * Return: how many there were that had not ended.
+ */
+unsigned int kcopyd_copy_cancel(struct kcopyd_client *kc,
+				const struct kcopyd_match *match)
+{
+	struct list_head *zero = NULL;
+	struct kcopyd_queue *queue;
+	struct kcopyd_part *part;
+	unsigned int nr, i = 0;
+
+	lockdep_assert_held(&kc->lock);
+	nr = fifo_cancel(kc, &kc->starved, match) +
+	     fifo_cancel(kc, &kc->slowed, match) +
+	     fifo_cancel(kc, &kc->queues.shared.waiting, match);
+	hash_for_each(kc->queues.hash, i, queue, node)
+		nr += fifo_cancel(kc, &queue->waiting, match);
+	i = 0;
+	while ((part = part_next_in_flight(kc, &i, &zero))) {
+		struct kcopyd_job *job = part->job;
+
+		if (job->cancelled || !job_matches(job, match))
+			continue;
+		job_cancel(kc, job);
+		nr++;
+		/* It may have taken other parts out of the list. */
+		if (zero)
+			zero = kc->zeroing.next;
+	}
+	/* There may be pages now for others. */
+	if (nr && kc->waiting) {
+		queue_work(kc->io_wq, &kc->resume_work);
+		parts_ended(kc);
+	}
+	return nr;
+}
+
+/**
+ * kcopyd_copy_cancelling() - are there jobs that were cancelled and go on?
+ * @kc: the client
+ * @match: which jobs
+ *
+ * Context: Process context, without the client's lock.
+ * Return: true if I/O of such a job is still in flight.
+ */
+bool kcopyd_copy_cancelling(struct kcopyd_client *kc,
+			    const struct kcopyd_match *match)
+{
+	struct list_head *zero = NULL;
+	struct kcopyd_part *part;
+	unsigned int i = 0;
+
+	spin_lock_irq(&kc->lock);
+	while ((part = part_next_in_flight(kc, &i, &zero))) {
+		if (part->job->cancelled && job_matches(part->job, match))
+			break;
+	}
+	spin_unlock_irq(&kc->lock);
+	return part;
+}
+
 /* Under the lock, which it drops. */
 static inline void op_ended(struct kcopyd_client *kc, struct kcopyd_job *job,
 			    bool part_ended, unsigned long flags)
@@ -685,9 +864,7 @@ static inline void op_ended(struct kcopyd_client *kc, struct kcopyd_job *job,
 	if (unlikely(kc->waiting)) {
 		if (!list_empty(&kc->resume) || !kcopyd_fifo_empty(&kc->starved))
 			advance(kc, false);
-		if (kc->throttled.busy && !kc->zeroing &&
-		    kc->pool.nr_free == kc->pool.nr_pages)
-			kcopyd_throttle_idle(kc);
+		parts_ended(kc);
 	}
 	if (part_ended)
 		job_continue(kc, job);
@@ -750,6 +927,8 @@ void kcopyd_copy_init(struct kcopyd_client *kc)
 	kcopyd_fifo_init(&kc->starved);
 	kcopyd_fifo_init(&kc->slowed);
 	INIT_LIST_HEAD(&kc->throttled.node);
+	INIT_LIST_HEAD(&kc->zeroing);
+	init_waitqueue_head(&kc->cancel_wait);
 	INIT_LIST_HEAD(&kc->resume);
 	INIT_WORK(&kc->resume_work, resume_work);
 }
@@ -831,7 +1010,9 @@ void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 	else
 		use_queues(kc, job);
 	job->stopped = false;
+	job->cancelled = false;
 	job->inflight = 0;
+	job->streak = 0;
 	INIT_LIST_HEAD(&job->node);
 	if (job->seq)
 		INIT_LIST_HEAD(&job->parts);

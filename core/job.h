@@ -72,6 +72,7 @@ enum kcopyd_part_state {
  * @state: enum kcopyd_part_state
  * @alone: its reads are not to be merged with others, after one has failed
  * @exempt: its read is the one that is marked in the source's queue
+ * @zeroing: in the client's list, in a job that zeroes
  * @ops: one a destination
  *
  * All of it under the client's lock, but for a part in flight: then what the
@@ -89,6 +90,7 @@ struct kcopyd_part {
 	u8 state;
 	bool alone;
 	bool exempt;
+	struct list_head zeroing;
 	struct kcopyd_op ops[];
 };
 
@@ -107,9 +109,18 @@ enum kcopyd_reserved {
 };
 
 /**
+ * union kcopyd_callback - what is called when a job has ended
+ * @fn: in a client of kcopyd_client_create()
+ * @dm_fn: in one made for device-mapper's calls
+ */
+union kcopyd_callback {
+	kcopyd_notify_fn fn;
+	dm_kcopyd_notify_fn dm_fn;
+};
+
+/**
  * struct kcopyd_job - an accepted copy
- * @fn: the callback
- * @dm_fn: the callback, in a client made for device-mapper's calls
+ * @callback: the callback
  * @context: its argument
  * @bdev: the source; of a job that zeroes, the first destination
  * @sector: first sector of the range on @bdev
@@ -126,11 +137,13 @@ enum kcopyd_reserved {
  * @zero: there is no source, zeroes are written
  * @reserved: enum kcopyd_reserved
  * @stopped: no further I/O is started
+ * @cancelled: that is because it was cancelled
  * @inflight: parts on their way
  * @streak: small ones that went ahead of it in the list that it waited in last
  * @read_err: as in kcopyd_notify_fn
  * @write_err: as in kcopyd_notify_fn
- * @refused: destinations that are not asked to zero themselves, one bit each
+ * @refused: destinations that are not asked to zero themselves, one bit each; only
+ *	of a job that zeroes
  * @next: sectors handed out to parts so far
  * @node: in a list of jobs that wait; empty otherwise
  * @next_job: the one after it in a list of jobs that do not
@@ -139,10 +152,7 @@ enum kcopyd_reserved {
  */
 struct kcopyd_job {
 	/* Never change once the job is accepted. */
-	union {
-		kcopyd_notify_fn fn;
-		dm_kcopyd_notify_fn dm_fn;
-	};
+	union kcopyd_callback callback;
 	void *context;
 	struct block_device *bdev;
 	sector_t sector;
@@ -160,6 +170,7 @@ struct kcopyd_job {
 
 	/* Under the client's lock. */
 	bool stopped;
+	bool cancelled;
 	u8 inflight;
 	u8 streak;
 	int read_err;

@@ -19,10 +19,7 @@
 
 /* What is left of a job when its callback is due. */
 struct notify {
-	union {
-		kcopyd_notify_fn fn;
-		dm_kcopyd_notify_fn dm_fn;
-	};
+	union kcopyd_callback callback;
 	void *context;
 	int read_err;
 	unsigned int write_err;
@@ -38,16 +35,12 @@ static unsigned int done_pop(struct kcopyd_client *kc, struct notify *batch,
 	*unused = NULL;
 	while (nr < NOTIFY_BATCH && (job = kc->done)) {
 		kc->done = job->next_job;
-		batch[nr] = (struct notify){
+		batch[nr++] = (struct notify){
+			.callback = job->callback,
 			.context = job->context,
 			.read_err = job->read_err,
 			.write_err = job->write_err,
 		};
-		if (unlikely(kc->dm))
-			batch[nr].dm_fn = job->dm_fn;
-		else
-			batch[nr].fn = job->fn;
-		nr++;
 		/* Before the callback, which may well submit the next copy. */
 		job = kcopyd_job_put(&kc->reserve, job);
 		if (job) {
@@ -60,6 +53,24 @@ static unsigned int done_pop(struct kcopyd_client *kc, struct notify *batch,
 	return nr;
 }
 
+/* @dm: they are of device-mapper's type; each is called as what it is */
+static __always_inline void notify_call(const struct notify *batch,
+					unsigned int nr, bool dm)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const struct notify *n = &batch[i];
+
+		if (dm)
+			n->callback.dm_fn(n->read_err, n->write_err, n->context);
+		else
+			n->callback.fn(n->read_err, n->write_err, n->context);
+		if (need_resched())
+			cond_resched();
+	}
+}
+
 static void notify_work(struct work_struct *work)
 {
 	struct kcopyd_client *kc =
@@ -68,7 +79,7 @@ static void notify_work(struct work_struct *work)
 	struct notify batch[NOTIFY_BATCH];
 	const u64 began = local_clock();
 	struct kcopyd_job *unused;
-	unsigned int nr, i;
+	unsigned int nr;
 
 	/* This task does nothing but callbacks from here to the end. */
 	WRITE_ONCE(kc->notify_task, current);
@@ -77,19 +88,10 @@ static void notify_work(struct work_struct *work)
 		spin_unlock_irq(&kc->lock);
 
 		kcopyd_job_free(unused);
-		for (i = 0; i < nr; i++) {
-			/* Each is called as what it is. */
-			if (unlikely(kc->dm))
-				batch[i].dm_fn(batch[i].read_err,
-					       batch[i].write_err,
-					       batch[i].context);
-			else
-				batch[i].fn(batch[i].read_err,
-					    batch[i].write_err,
-					    batch[i].context);
-			if (need_resched())
-				cond_resched();
-		}
+		if (unlikely(kc->dm))
+			notify_call(batch, nr, true);
+		else
+			notify_call(batch, nr, false);
 
 		spin_lock_irq(&kc->lock);
 		kc->jobs -= nr;

@@ -79,9 +79,11 @@ int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages)
 	pool->pages = kvcalloc(nr_pages, sizeof(*pool->pages),
 			       KCOPYD_GFP_CREATE);
 	pool->runs = kvcalloc(nr_pages, sizeof(*pool->runs), KCOPYD_GFP_CREATE);
+	pool->owner = kvcalloc(nr_pages, sizeof(*pool->owner),
+			       KCOPYD_GFP_CREATE);
 	pool->used = kvcalloc(BITS_TO_LONGS(nr_pages), sizeof(*pool->used),
 			      KCOPYD_GFP_CREATE);
-	if (!pool->pages || !pool->runs || !pool->used)
+	if (!pool->pages || !pool->runs || !pool->owner || !pool->used)
 		goto err_free;
 
 	while (i < nr_pages) {
@@ -97,8 +99,10 @@ int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages)
 		pool->nr_pages = i;
 		cond_resched();
 	}
-	for (i = 0; i < nr_pages; i++)
+	for (i = 0; i < nr_pages; i++) {
 		kcopyd_pool_link(pool, i);
+		pool->runs[i] = 1;
+	}
 	bitmap_set(pool->used, nr_pages,
 		   round_up(nr_pages, BITS_PER_LONG) - nr_pages);
 	pool->nr_free = nr_pages;
@@ -125,6 +129,7 @@ void kcopyd_pool_exit(struct kcopyd_pool *pool)
 	for (i = 0; i < pool->nr_pages; i++)
 		__free_page(pool->pages[i].page);
 	kvfree(pool->used);
+	kvfree(pool->owner);
 	kvfree(pool->runs);
 	kvfree(pool->pages);
 	memset(pool, 0, sizeof(*pool));
@@ -135,12 +140,13 @@ EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_exit);
  * kcopyd_pool_get_runs() - kcopyd_pool_get() of any number of pages
  * @pool: the pool
  * @nr: how many pages, from 1 to @pool->nr_free
+ * @owner: for kcopyd_pool_next_owner()
  *
  * Context: Any, under the client's lock.
  * Return: the first of a chain of exactly @nr nodes.
  */
 struct page_list *kcopyd_pool_get_runs(struct kcopyd_pool *pool,
-				       unsigned int nr)
+				       unsigned int nr, void *owner)
 {
 	struct page_list *head = NULL, **tail = &head;
 	unsigned int at = pool->next;
@@ -161,6 +167,8 @@ struct page_list *kcopyd_pool_get_runs(struct kcopyd_pool *pool,
 		end = find_next_bit(pool->used, end, start);
 		bitmap_set(pool->used, start, end - start);
 		pool->runs[start] = end - start;
+		pool->owner[start] = owner;
+		owner = NULL;
 		nr -= end - start;
 		at = end;
 		*tail = &pool->pages[start];
@@ -188,9 +196,34 @@ void kcopyd_pool_put_runs(struct kcopyd_pool *pool, struct page_list *head)
 		head = pool->pages[start + nr - 1].next;
 		kcopyd_pool_link(pool, start + nr - 1);
 		bitmap_clear(pool->used, start, nr);
+		pool->runs[start] = 1;
 		pool->low = min_t(unsigned int, pool->low,
 				  start / BITS_PER_LONG);
 		pool->nr_free += nr;
 	}
 }
 EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_put_runs);
+
+/**
+ * kcopyd_pool_next_owner() - go through those who have pages
+ * @pool: the pool
+ * @i: where to go on; 0 to begin with
+ *
+ * Pages may be given back meanwhile.
+ *
+ * Context: Any, under the client's lock.
+ * Return: the owner of the next pages that are handed out together, or NULL.
+ */
+void *kcopyd_pool_next_owner(const struct kcopyd_pool *pool, unsigned int *i)
+{
+	while ((*i = find_next_bit(pool->used, pool->nr_pages, *i)) <
+	       pool->nr_pages) {
+		void *owner = pool->owner[*i];
+
+		*i += pool->runs[*i];
+		if (owner)
+			return owner;
+	}
+	return NULL;
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_next_owner);

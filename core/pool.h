@@ -25,7 +25,9 @@
  * @pages: one node a page; neighbours in this array are neighbours in memory
  *	wherever the page allocator had a large piece to give. Each is linked
  *	to the next one, but for the last of each run that is handed out
- * @runs: length of the run that starts at a page, while it is handed out
+ * @runs: length of the run that starts at a page, while it is handed out; else 1
+ * @owner: whose pages they are, of the first page of those handed out together;
+ *	NULL of the other runs
  * @nr_free: pages not handed out
  * @low: a word of @used before which no page is free
  * @next: where the search for a piece of several pages starts
@@ -39,6 +41,7 @@ struct kcopyd_pool {
 
 	/* Under the lock of the client that owns the pool, as are links of @pages. */
 	unsigned int *runs;
+	void **owner;
 	unsigned int nr_free;
 	unsigned int low;
 	unsigned int next;
@@ -56,13 +59,15 @@ bool kcopyd_pool_fits(unsigned int nr_pages);
 int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages);
 void kcopyd_pool_exit(struct kcopyd_pool *pool);
 struct page_list *kcopyd_pool_get_runs(struct kcopyd_pool *pool,
-				       unsigned int nr);
+				       unsigned int nr, void *owner);
+void *kcopyd_pool_next_owner(const struct kcopyd_pool *pool, unsigned int *i);
 void kcopyd_pool_put_runs(struct kcopyd_pool *pool, struct page_list *head);
 
 /**
  * kcopyd_pool_get() - take pages out of a pool
  * @pool: the pool
  * @nr: how many pages, from 1 to @pool->nr_free
+ * @owner: for kcopyd_pool_next_owner()
  *
  * Single pages stay at the low end, out of the way of large pieces.
  *
@@ -70,13 +75,14 @@ void kcopyd_pool_put_runs(struct kcopyd_pool *pool, struct page_list *head);
  * Return: the first of a chain of exactly @nr nodes.
  */
 static __always_inline struct page_list *kcopyd_pool_get(struct kcopyd_pool *pool,
-							 unsigned int nr)
+							 unsigned int nr,
+							 void *owner)
 {
 	unsigned int word = pool->low;
 	unsigned int i;
 
 	if (nr != 1 || !pool->nr_free)
-		return kcopyd_pool_get_runs(pool, nr);
+		return kcopyd_pool_get_runs(pool, nr, owner);
 	while (!~pool->used[word])
 		word++;
 	i = ffz(pool->used[word]);
@@ -84,7 +90,7 @@ static __always_inline struct page_list *kcopyd_pool_get(struct kcopyd_pool *poo
 	pool->low = word;
 	i += word * BITS_PER_LONG;
 	pool->nr_free--;
-	pool->runs[i] = 1;
+	pool->owner[i] = owner;
 	pool->pages[i].next = NULL;
 	return &pool->pages[i];
 }

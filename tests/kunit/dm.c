@@ -10,10 +10,7 @@
 
 #define DISK_SECTORS 4096
 
-/**
- * struct request - a copy by device-mapper's calls, and how it ended
- * @again: what its callback submits, and how often; see request_again()
- */
+/* A copy by device-mapper's calls, and how it ended; see request_again() for more. */
 struct request {
 	struct dm_kcopyd_client *kc;
 	struct dm_io_region from;

@@ -90,6 +90,23 @@ struct tclient *fixture_client(struct fixture *fixture, unsigned int num_pages)
 	return client;
 }
 
+/*
+ * Where new workers are slow to come, the workqueue's rescuer submits, one after the
+ * other, and then nothing is promised about who waits for whom. Is it the one that a
+ * disk has blocked? It has the workqueue's name.
+ */
+void fixture_skip_rescued(struct kunit *test, struct tdisk *blocked)
+{
+	unsigned int i;
+
+	for (i = 0; i < READ_ONCE(blocked->nr_events); i++) {
+		if (!strstarts(blocked->events[i].task->comm, "kcopyd/"))
+			continue;
+		tdisk_unblock(blocked);
+		kunit_skip(test, "the rescuer submits");
+	}
+}
+
 /* What the client's pool has left. */
 unsigned int tclient_free_pages(struct tclient *client)
 {
@@ -255,6 +272,16 @@ int copy_submit(struct copy *copy, unsigned int flags)
 	WRITE_ONCE(copy->submitter, NULL);
 	memset(copy->passed, 0x5a, sizeof(copy->passed));
 	return copy->result;
+}
+
+int copy_cancel(struct copy *copy)
+{
+	return kcopyd_cancel(copy->client->kc, copy_callback, copy);
+}
+
+int copy_cancel_sync(struct copy *copy)
+{
+	return kcopyd_cancel_sync(copy->client->kc, copy_callback, copy);
 }
 
 void copy_start(struct copy *copy, unsigned int flags)

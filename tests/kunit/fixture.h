@@ -99,6 +99,7 @@ struct copy {
 int fixture_suite_start(struct kunit_suite *suite);
 int fixture_suite_init(struct kunit *test);
 void fixture_skip_unasked(struct kunit *test);
+void fixture_skip_rescued(struct kunit *test, struct tdisk *blocked);
 void fixture_suite_exit(struct kunit *test);
 
 int fixture_init(struct fixture *fixture, struct kunit *test);
@@ -135,6 +136,8 @@ unsigned int tclient_free_pages(struct tclient *client);
 
 void copy_to(struct copy *copy, struct tdisk *target, sector_t sector);
 int copy_submit(struct copy *copy, unsigned int flags);
+int copy_cancel(struct copy *copy);
+int copy_cancel_sync(struct copy *copy);
 void copy_start(struct copy *copy, unsigned int flags);
 bool copy_is_done(struct copy *copy);
 void copy_wait(struct copy *copy);

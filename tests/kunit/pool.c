@@ -91,7 +91,7 @@ static void pool_pages_are_distinct(struct kunit *test)
 	struct page_list *pl;
 
 	KUNIT_ASSERT_EQ(test, kcopyd_pool_init(pool, 300), 0);
-	pl = kcopyd_pool_get(pool, 300);
+	pl = kcopyd_pool_get(pool, 300, f);
 	for (; pl; pl = pl->next)
 		memset(page_address(pl->page), 0, PAGE_SIZE);
 	for (pl = pool->pages; pl; pl = pl->next) {
@@ -141,9 +141,9 @@ static void pool_piece_is_contiguous(struct kunit *test)
 	struct page_list *a, *b, *c;
 
 	KUNIT_ASSERT_EQ(test, kcopyd_pool_init(pool, 128), 0);
-	a = kcopyd_pool_get(pool, 16);
-	b = kcopyd_pool_get(pool, 64);
-	c = kcopyd_pool_get(pool, 48);
+	a = kcopyd_pool_get(pool, 16, f);
+	b = kcopyd_pool_get(pool, 64, f);
+	c = kcopyd_pool_get(pool, 48, f);
 	KUNIT_EXPECT_EQ(test, chain_length(a), 16);
 	KUNIT_EXPECT_EQ(test, chain_length(b), 64);
 	KUNIT_EXPECT_EQ(test, chain_length(c), 48);
@@ -156,7 +156,7 @@ static void pool_piece_is_contiguous(struct kunit *test)
 	kcopyd_pool_put(pool, c);
 	kcopyd_pool_put(pool, a);
 	kcopyd_pool_put(pool, b);
-	a = kcopyd_pool_get(pool, 128);
+	a = kcopyd_pool_get(pool, 128, f);
 	KUNIT_EXPECT_LE(test, chain_pieces(a), 2);
 	kcopyd_pool_put(pool, a);
 	KUNIT_EXPECT_EQ(test, pool->nr_free, 128);
@@ -171,11 +171,11 @@ static void pool_scattered(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, kcopyd_pool_init(pool, 64), 0);
 	for (i = 0; i < 64; i++)
-		one[i] = kcopyd_pool_get(pool, 1);
+		one[i] = kcopyd_pool_get(pool, 1, f);
 	for (i = 0; i < 64; i += 2)
 		kcopyd_pool_put(pool, one[i]);
 	/* All that is left, in as many pieces as there are. */
-	pl = kcopyd_pool_get(pool, 32);
+	pl = kcopyd_pool_get(pool, 32, f);
 	KUNIT_EXPECT_EQ(test, chain_length(pl), 32);
 	KUNIT_EXPECT_EQ(test, chain_pieces(pl), 32);
 	KUNIT_EXPECT_EQ(test, pool->nr_free, 0);
@@ -192,17 +192,17 @@ static void pool_singles_from_the_low_end(struct kunit *test)
 	struct page_list *large, *a, *b, *c;
 
 	KUNIT_ASSERT_EQ(test, kcopyd_pool_init(pool, 64), 0);
-	large = kcopyd_pool_get(pool, 8);
+	large = kcopyd_pool_get(pool, 8, f);
 	kcopyd_pool_put(pool, large);
-	a = kcopyd_pool_get(pool, 1);
-	b = kcopyd_pool_get(pool, 1);
+	a = kcopyd_pool_get(pool, 1, f);
+	b = kcopyd_pool_get(pool, 1, f);
 	KUNIT_EXPECT_PTR_EQ(test, a, &pool->pages[0]);
 	KUNIT_EXPECT_PTR_EQ(test, b, &pool->pages[1]);
 	kcopyd_pool_put(pool, a);
-	c = kcopyd_pool_get(pool, 1);
+	c = kcopyd_pool_get(pool, 1, f);
 	KUNIT_EXPECT_PTR_EQ(test, c, &pool->pages[0]);
 	/* Large pieces go on elsewhere. */
-	large = kcopyd_pool_get(pool, 8);
+	large = kcopyd_pool_get(pool, 8, f);
 	KUNIT_EXPECT_EQ(test, chain_pieces(large), 1);
 	KUNIT_EXPECT_PTR_NE(test, large, &pool->pages[0]);
 	kcopyd_pool_put(pool, large);
@@ -235,7 +235,7 @@ static void pool_random(struct kunit *test)
 
 			if (free && nr_held < ARRAY_SIZE(held) && random_below(f, 2)) {
 				nr = 1 + random_below(f, random_below(f, 2) ? free : min(free, 4U));
-				held[nr_held++] = kcopyd_pool_get(pool, nr);
+				held[nr_held++] = kcopyd_pool_get(pool, nr, f);
 				free -= nr;
 				for (pl = held[nr_held - 1]; pl; pl = pl->next, nr--) {
 					i = pl - pool->pages;

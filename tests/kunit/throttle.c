@@ -200,13 +200,12 @@ static void throttle_duty(struct kunit *test)
 static void throttle_duty_nothing(struct kunit *test)
 {
 	struct kcopyd_duty duty = {};
-	u64 now = 77, last;
+	u64 now = 77;
 	unsigned int i;
 
 	for (i = 0; i < 10; i++) {
 		kcopyd_duty_account(&duty, false, 0, now);
 		KUNIT_EXPECT_FALSE(test, duty.resting);
-		last = now;
 		kcopyd_duty_account(&duty, true, 0, now);
 		KUNIT_EXPECT_TRUE(test, duty.resting);
 		now += NSEC_PER_MSEC;

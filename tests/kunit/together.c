@@ -186,22 +186,6 @@ static void together_bad_read(struct kunit *test)
 }
 
 /*
- * Where new workers are slow to come the workqueue's rescuer submits, one after
- * the other, and then nothing is promised about who waits for whom. It has the
- * workqueue's name.
- */
-static bool rescuer_submits(const struct tdisk *disk)
-{
-	unsigned int i;
-
-	for (i = 0; i < READ_ONCE(disk->nr_events); i++) {
-		if (strstarts(disk->events[i].task->comm, "kcopyd/"))
-			return true;
-	}
-	return false;
-}
-
-/*
  * Many small copies go to a disk that hangs, or makes its submitters sleep, and
  * to one that does not. Copies that need only the other one do not wait, and of
  * the pool the slow one has only its share and what is for this.
@@ -228,10 +212,7 @@ static void together_slow_disk(struct kunit *test, bool block)
 	if (block) {
 		/* The queues of the set and of the disk */
 		KUNIT_ASSERT_TRUE(test, tdisk_wait_blocked(t.to[0], 2));
-		if (rescuer_submits(t.to[0])) {
-			tdisk_unblock(t.to[0]);
-			kunit_skip(test, "the rescuer submits");
-		}
+		fixture_skip_rescued(test, t.to[0]);
 	} else {
 		KUNIT_ASSERT_TRUE(test, tdisk_wait_held(t.to[0], TOGETHER_PAGES));
 		fixture_settle(t.f);
