@@ -35,7 +35,7 @@ children=()
 cleanup()
 {
 	trap '' INT TERM HUP
-	((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null || true
+	((${#children[@]} == 0)) || kill -- "${children[@]/#/-}" 2>/dev/null || true
 	wait
 	rm -rf "$work"
 }
@@ -90,6 +90,8 @@ for name in "${names[@]}" cpus; do
 	while (($(jobs -rp | wc -l) >= jobs_max)); do
 		wait -n || exit 1
 	done
+	# Each in a process group of its own, so that all of it can be ended.
+	set -m
 	if [[ $name == cpus ]]; then
 		# Instructions of both CPUs together: there, time would be noise.
 		boot cpus --cpus 2 --qemu -plugin --qemu "$work/insns.so,out=$work/insns" &
@@ -97,6 +99,7 @@ for name in "${names[@]}" cpus; do
 		boot "$name" --icount &
 	fi
 	children+=($!)
+	set +m
 done
 for child in "${children[@]}"; do
 	wait "$child" || { wait; exit 1; }
