@@ -27,6 +27,7 @@ static atomic_t last_id = ATOMIC_INIT(0);
 /* Everything but the jobs; also for a client that is not complete. */
 static void client_free(struct kcopyd_client *kc)
 {
+	WARN_ON_ONCE(kc->throttled.throttle);
 	if (kc->io_wq)
 		destroy_workqueue(kc->io_wq);
 	if (kc->notify_wq)
@@ -211,14 +212,16 @@ static int reject_client(void *caller)
  * it has none.
  *
  * Context: Process context, may sleep.
- * Return: 0; -EINVAL if @kc is NULL.
+ * Return: 0; -EINVAL if @kc is NULL; -ESHUTDOWN while the client is being destroyed,
+ * unless @throttle is NULL.
  */
 int kcopyd_client_throttle(struct kcopyd_client *kc,
 			   struct kcopyd_throttle *throttle)
 {
 	if (!kc)
 		return reject_client(__builtin_return_address(0));
-	kcopyd_throttle_attach(kc, throttle);
+	if (!kcopyd_throttle_attach(kc, throttle))
+		return kcopyd_reject(kc, -ESHUTDOWN, "it is being destroyed");
 	return 0;
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_throttle);

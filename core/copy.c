@@ -329,7 +329,7 @@ static struct kcopyd_fifo *others_first(struct kcopyd_client *kc,
 	return NULL;
 }
 
-/* As part_grant(), of @nr pages that can be had. */
+/* As part_grant(), of @nr pages that can be had. At least one. */
 static inline unsigned int throttle_grant(struct kcopyd_client *kc,
 					  const struct kcopyd_job *job,
 					  unsigned int nr,
@@ -338,7 +338,7 @@ static inline unsigned int throttle_grant(struct kcopyd_client *kc,
 {
 	struct kcopyd_throttle *throttle = kc->throttled.throttle;
 
-	if (likely(!throttle) || !nr || kcopyd_throttle_open(throttle))
+	if (likely(!throttle) || kcopyd_throttle_open(throttle))
 		return nr;
 	*wait = &kc->slowed;
 	return kcopyd_throttle_take(kc, job, nr, part_least(job), from);
@@ -367,15 +367,17 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		bool exempt;
 
 		if (unlikely(job->zero)) {
-			nr = throttle_grant(kc, job, part_most(kc, job), from,
-					    &wait);
-			if (!nr) {
-				job_wait(kc, job, wait, from);
-				return wait;
-			}
 			part = kcopyd_part_get(job);
 			if (!part)
 				break;
+			nr = throttle_grant(kc, job, part_most(kc, job), from,
+					    &wait);
+			if (!nr) {
+				kcopyd_part_put(part);
+				job_wait(kc, job, wait, from);
+				/* Those before it have not been looked at. */
+				return from ? wait : NULL;
+			}
 			zero_start(kc, part, nr);
 			from = NULL;
 			continue;
@@ -388,7 +390,6 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 			}
 		}
 		nr = part_grant(kc, job, &wait, &exempt);
-		nr = throttle_grant(kc, job, nr, from, &wait);
 		if (unlikely(!nr)) {
 			job_wait(kc, job, wait, from);
 			return wait;
@@ -396,6 +397,13 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		part = kcopyd_part_get(job);
 		if (unlikely(!part))
 			break;
+		/* Last, as what it grants is charged. */
+		nr = throttle_grant(kc, job, nr, from, &wait);
+		if (unlikely(!nr)) {
+			kcopyd_part_put(part);
+			job_wait(kc, job, wait, from);
+			return wait;
+		}
 
 		if (unlikely(exempt))
 			job->queue->exempt = true;

@@ -39,8 +39,9 @@ static u64 throttle_due(struct kcopyd_throttle *t, u64 now)
 	u64 due = now;
 
 	kcopyd_duty_account(&t->duty, t->busy, throttle_percent(t), now);
+	/* What is in flight may depend on what waits here: that is not for ever. */
 	if (t->duty.resting)
-		due = max(due, t->duty.due);
+		due = max(due, min(t->duty.due, t->began + KCOPYD_DEBT_NS));
 	if (t->limits.bytes_per_second)
 		due = max(due, t->bytes.due);
 	if (t->limits.ios_per_second)
@@ -66,6 +67,7 @@ static void throttle_next(struct kcopyd_throttle *t)
 		list_del_init(&kc->throttled.node);
 		t->turn = kc;
 		queue_work(kc->io_wq, &kc->resume_work);
+		mod_timer(&t->timer, jiffies + THROTTLE_LOOK);
 		return;
 	}
 	mod_timer(&t->timer, jiffies + min_t(unsigned long, THROTTLE_LOOK,
@@ -79,8 +81,10 @@ static void throttle_timer(struct timer_list *timer)
 	unsigned long flags;
 
 	spin_lock_irqsave(&t->lock, flags);
-	if (!t->turn)
-		throttle_next(t);
+	/* Its worker may be asleep for something that the others have to do. */
+	if (t->turn)
+		list_add_tail(&t->turn->throttled.node, &t->waiting);
+	throttle_next(t);
 	spin_unlock_irqrestore(&t->lock, flags);
 }
 
@@ -113,19 +117,20 @@ unsigned int kcopyd_throttle_take(struct kcopyd_client *kc,
 				  const struct kcopyd_fifo *from)
 {
 	struct kcopyd_throttle *t = kc->throttled.throttle;
-	const u64 now = ktime_get_ns();
 	sector_t sectors;
+	u64 now;
 
 	/* Others are before it. */
 	if (from != &kc->slowed && !kcopyd_fifo_empty(&kc->slowed))
 		return 0;
 
 	spin_lock(&t->lock);
+	now = ktime_get_ns();
 	if ((t->turn ? t->turn != kc : !list_empty(&t->waiting)) ||
 	    throttle_due(t, now) > now) {
 		if (list_empty(&kc->throttled.node))
 			list_add_tail(&kc->throttled.node, &t->waiting);
-		if (t->turn == kc || (!t->turn && !timer_pending(&t->timer)))
+		if (!t->turn || t->turn == kc)
 			throttle_next(t);
 		spin_unlock(&t->lock);
 		return 0;
@@ -138,6 +143,7 @@ unsigned int kcopyd_throttle_take(struct kcopyd_client *kc,
 			     t->limits.bytes_per_second, now);
 	kcopyd_bucket_charge(&t->ios, part_ios(job), t->limits.ios_per_second,
 			     now);
+	t->began = now;
 	if (!kc->throttled.busy) {
 		kc->throttled.busy = true;
 		t->busy++;
@@ -231,23 +237,25 @@ static struct kcopyd_throttle *throttle_new(void)
  */
 struct kcopyd_throttle *kcopyd_throttle_by_percent(const unsigned int *percent)
 {
-	struct kcopyd_throttle *t;
+	struct kcopyd_throttle *new, *t;
 
+	/* Before the mutex, which others take to end their clients. */
+	new = throttle_new();
 	mutex_lock(&throttles_mutex);
 	list_for_each_entry(t, &throttles, node) {
 		if (t->percent == percent) {
 			kref_get(&t->kref);
-			goto out;
+			mutex_unlock(&throttles_mutex);
+			kfree(new);
+			return t;
 		}
 	}
-	t = throttle_new();
-	if (t) {
-		t->percent = percent;
-		list_add(&t->node, &throttles);
+	if (new) {
+		new->percent = percent;
+		list_add(&new->node, &throttles);
 	}
-out:
 	mutex_unlock(&throttles_mutex);
-	return t;
+	return new;
 }
 
 /**
@@ -256,8 +264,9 @@ out:
  * @throttle: the throttle, or NULL for none
  *
  * Context: Process context, may sleep.
+ * Return: false if the client is being destroyed, and then has none.
  */
-void kcopyd_throttle_attach(struct kcopyd_client *kc,
+bool kcopyd_throttle_attach(struct kcopyd_client *kc,
 			    struct kcopyd_throttle *throttle)
 {
 	struct kcopyd_throttle *old;
@@ -266,6 +275,11 @@ void kcopyd_throttle_attach(struct kcopyd_client *kc,
 		kref_get(&throttle->kref);
 
 	spin_lock_irq(&kc->lock);
+	if (kc->shutdown && throttle) {
+		spin_unlock_irq(&kc->lock);
+		kcopyd_throttle_destroy(throttle);
+		return false;
+	}
 	old = kc->throttled.throttle;
 	if (old) {
 		spin_lock(&old->lock);
@@ -283,6 +297,7 @@ void kcopyd_throttle_attach(struct kcopyd_client *kc,
 	spin_unlock_irq(&kc->lock);
 
 	kcopyd_throttle_destroy(old);
+	return true;
 }
 
 /* Why limits make no sense, or NULL. */
@@ -332,7 +347,7 @@ EXPORT_SYMBOL_GPL(kcopyd_throttle_create);
  * kcopyd_throttle_set() - change limits
  * @throttle: the throttle
  * @limits: the new limits; they hold for parts that begin from now on, of whatever
- *	job, and what was used before is forgotten
+ *	job
  *
  * Context: Any, hard interrupts included.
  * Return: 0; or -EINVAL, and nothing is changed, for a NULL argument or for limits
@@ -342,16 +357,24 @@ int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
 			const struct kcopyd_limits *limits)
 {
 	const char *flaw = throttle ? limits_flaw(limits) : "no throttle";
+	struct kcopyd_limits *old;
 	unsigned long flags;
+	u64 now;
 
 	if (flaw)
 		return reject_limits(__builtin_return_address(0), flaw);
 	spin_lock_irqsave(&throttle->lock, flags);
-	throttle_due(throttle, ktime_get_ns());
-	throttle->limits = *limits;
-	throttle->bytes.due = 0;
-	throttle->ios.due = 0;
-	throttle->duty.due = 0;
+	now = ktime_get_ns();
+	old = &throttle->limits;
+	throttle_due(throttle, now);
+	kcopyd_bucket_change(&throttle->bytes, old->bytes_per_second,
+			     limits->bytes_per_second, now);
+	kcopyd_bucket_change(&throttle->ios, old->ios_per_second,
+			     limits->ios_per_second, now);
+	if (old->percent != limits->percent)
+		throttle->duty.due = min(throttle->duty.due,
+					 now + KCOPYD_REST_NS);
+	*old = *limits;
 	if (!throttle->turn)
 		throttle_next(throttle);
 	spin_unlock_irqrestore(&throttle->lock, flags);

@@ -65,6 +65,31 @@ static inline void kcopyd_bucket_charge(struct kcopyd_bucket *bucket, u64 amount
 }
 
 /**
+ * kcopyd_bucket_change() - the limit is another one from now on
+ * @bucket: the limit's
+ * @old: the limit until now; 0 is none
+ * @per_second: the new limit; 0 is none
+ * @now: the time, in nanoseconds
+ *
+ * What is not paid for is, at the new rate.
+ *
+ * Context: Any, under the throttle's lock.
+ */
+static inline void kcopyd_bucket_change(struct kcopyd_bucket *bucket, u64 old,
+					u64 per_second, u64 now)
+{
+	if (old == per_second)
+		return;
+	if (!per_second || bucket->due <= now) {
+		bucket->due = min(bucket->due, now);
+		return;
+	}
+	bucket->due = now + min_t(u64, KCOPYD_DEBT_NS,
+				  mul_u64_u64_div_u64(bucket->due - now, old,
+						      per_second));
+}
+
+/**
  * struct kcopyd_duty - what has been used of a share of the time
  * @due: when that much is allowed, in nanoseconds
  * @since: up to when it is accounted for, while there is I/O
@@ -118,10 +143,11 @@ static inline void kcopyd_duty_account(struct kcopyd_duty *duty, bool busy,
  * @bytes: the bucket of bytes
  * @ios: the bucket of I/Os
  * @duty: for the share of the time
+ * @began: when a part was begun last, in nanoseconds
  * @busy: clients that have parts on their way
  * @waiting: clients whose jobs wait, in their order
  * @turn: the client that has been told to go on, or NULL
- * @timer: expires when one of @waiting may go on
+ * @timer: expires when one of @waiting may go on, or has not used its turn
  */
 struct kcopyd_throttle {
 	struct kref kref;
@@ -134,6 +160,7 @@ struct kcopyd_throttle {
 	struct kcopyd_bucket bytes;
 	struct kcopyd_bucket ios;
 	struct kcopyd_duty duty;
+	u64 began;
 	unsigned int busy;
 	struct list_head waiting;
 	struct kcopyd_client *turn;
@@ -166,7 +193,7 @@ static inline bool kcopyd_throttle_open(const struct kcopyd_throttle *throttle)
 }
 
 struct kcopyd_throttle *kcopyd_throttle_by_percent(const unsigned int *percent);
-void kcopyd_throttle_attach(struct kcopyd_client *kc, struct kcopyd_throttle *throttle);
+bool kcopyd_throttle_attach(struct kcopyd_client *kc, struct kcopyd_throttle *throttle);
 unsigned int kcopyd_throttle_take(struct kcopyd_client *kc, const struct kcopyd_job *job,
 				  unsigned int nr_pages, unsigned int least,
 				  const struct kcopyd_fifo *from);
