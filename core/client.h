@@ -34,7 +34,7 @@ struct task_struct;
  * @pool: its pages
  * @queues: a queue for each disk
  * @reserve: job objects set aside
- * @together: sectors of the jobs whose destinations are written together
+ * @together: pages for the jobs whose destinations are written together
  * @zeroing: parts on their way of jobs that zero, which have no pages
  * @waiting: jobs in @starved, @slowed and the lists of disks; and one more if the
  *	client has a throttle

@@ -36,6 +36,12 @@
 /* Waiting jobs that are looked at in one go, with interrupts off. */
 #define COPY_ADVANCE_BATCH 32
 
+/* What a small job holds: its last page is its own, however little is in it. */
+static unsigned int job_pages(const struct kcopyd_job *job)
+{
+	return DIV_ROUND_UP((unsigned int)job->count, PAGE_SECTORS);
+}
+
 /* The queues of a job: number 0 is the source's, then one for each write. */
 static struct kcopyd_queue *job_queue(const struct kcopyd_job *job,
 				      unsigned int i)
@@ -534,7 +540,7 @@ static inline void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
 		for (i = 1; i < job->num_writes; i++)
 			job->dests[i].queue->users--;
 		if (job->num_writes == 1)
-			kc->together -= job->count;
+			kc->together -= job_pages(job);
 	}
 	kcopyd_notify(kc, job);
 }
@@ -959,15 +965,20 @@ static inline unsigned long disk_key(const struct block_device *bdev)
 
 /*
  * The order of the disks does not matter. Two sets with the same key would share a
- * queue, and nothing worse.
+ * queue, and wait for each other's disks: but for what is squeezed in between, the
+ * sum would depend on that of the addresses alone, which are evenly spaced.
  */
 static unsigned long disks_key(const struct kcopyd_job *job)
 {
 	unsigned long key = 0;
 	unsigned int i;
 
-	for (i = 0; i < job->num_dests; i++)
-		key += hash_long(disk_key(job->dests[i].bdev), BITS_PER_LONG);
+	for (i = 0; i < job->num_dests; i++) {
+		unsigned long h = disk_key(job->dests[i].bdev) * GOLDEN_RATIO_PRIME;
+
+		h = (h ^ (h >> (BITS_PER_LONG / 2))) * GOLDEN_RATIO_PRIME;
+		key += h ^ (h >> (BITS_PER_LONG / 2));
+	}
 	return key;
 }
 
@@ -982,7 +993,7 @@ static bool write_together(const struct kcopyd_client *kc,
 {
 	return job->num_dests <= KCOPYD_TOGETHER_DESTS && !job->zero &&
 	       !job->seq && job->count * job->num_dests <= KCOPYD_SMALL_SECTORS &&
-	       kc->together + job->count <= kc->pool.nr_pages / 16 * PAGE_SECTORS;
+	       kc->together + job_pages(job) <= kc->pool.nr_pages / 16;
 }
 
 static void use_queues(struct kcopyd_client *kc, struct kcopyd_job *job)
@@ -992,7 +1003,7 @@ static void use_queues(struct kcopyd_client *kc, struct kcopyd_job *job)
 	job->num_writes = job->num_dests;
 	if (write_together(kc, job)) {
 		job->num_writes = 1;
-		kc->together += job->count;
+		kc->together += job_pages(job);
 		job->dests[0].queue = queue_use(kc, disks_key(job));
 		return;
 	}

@@ -78,15 +78,20 @@ static inline void kcopyd_bucket_charge(struct kcopyd_bucket *bucket, u64 amount
 static inline void kcopyd_bucket_change(struct kcopyd_bucket *bucket, u64 old,
 					u64 per_second, u64 now)
 {
+	u64 owed;
+
 	if (old == per_second)
 		return;
 	if (!per_second || bucket->due <= now) {
 		bucket->due = min(bucket->due, now);
 		return;
 	}
-	bucket->due = now + min_t(u64, KCOPYD_DEBT_NS,
-				  mul_u64_u64_div_u64(bucket->due - now, old,
-						      per_second));
+	owed = KCOPYD_DEBT_NS;
+	/* The division traps where its result does not fit. */
+	if (div64_u64(old, per_second) < KCOPYD_DEBT_NS)
+		owed = min(owed, mul_u64_u64_div_u64(bucket->due - now, old,
+						     per_second));
+	bucket->due = now + owed;
 }
 
 /**

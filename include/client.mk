@@ -11,6 +11,10 @@
 
 KCOPYD_SYMVERS ?= $(KCOPYD)/build/$(KERNELRELEASE)/Module.symvers
 
+ifeq ($(wildcard $(KCOPYD_SYMVERS)),)
+$(warning $(KCOPYD_SYMVERS) is missing: first run "make KDIR=<this kernel's build directory>" in $(KCOPYD))
+endif
+
 # The kernel's own include path goes ahead of whatever ccflags-y adds.
 LINUXINCLUDE := -I$(KCOPYD)/include $(LINUXINCLUDE) -I$(KCOPYD)
 KBUILD_EXTRA_SYMBOLS += $(KCOPYD_SYMVERS)

@@ -441,6 +441,143 @@ static void throttle_tiny(struct kunit *test)
 	slow_end(&s);
 }
 
+static u64 since(u64 began)
+{
+	return ktime_get_ns() - began;
+}
+
+/* A disk that hangs does not let others wait for ever, whatever the share of the time. */
+static void throttle_percent_and_hung_disk(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .percent = 50 };
+	struct slow s = slow_new(test, &limits);
+	struct tclient *other = fixture_client(s.f, PAGES);
+	struct tdisk *hung = fixture_small_disk(s.f, 3, 1024);
+	struct copy *copy = fixture_copy(s.client, s.from, 0, 8), *others;
+	u64 began;
+
+	copy_to(copy, hung, 0);
+	KUNIT_ASSERT_EQ(test, kcopyd_client_throttle(other->kc, s.throttle), 0);
+	tdisk_shut(hung);
+	copy_start(copy, 0);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(hung, 1));
+	/* Until it rests. */
+	msleep(500);
+	began = ktime_get_ns();
+	others = slow_copy(&s, other, 1000, 8);
+	copy_run(others, 0);
+	copy_expect(others, 0, 0);
+	others = slow_copy(&s, s.client, 2000, 8);
+	copy_run(others, 0);
+	copy_expect(others, 0, 0);
+	KUNIT_EXPECT_LE(test, since(began), 4 * NSEC_PER_SEC);
+	KUNIT_EXPECT_FALSE(test, copy_is_done(copy));
+	tdisk_open(hung);
+	copy_wait(copy);
+	kcopyd_client_throttle(other->kc, NULL);
+	slow_end(&s);
+}
+
+/* Jobs of several parts that zero, of two clients: they end without further ado. */
+static void throttle_zeroes_in_turn(struct kunit *test)
+{
+	const struct tdisk_options options = {
+		.sectors = 32768,
+		.seed = 2,
+		.zeroes = true,
+	};
+	const struct kcopyd_limits limits = { .bytes_per_second = 4 * SZ_1M };
+	struct slow s = slow_new(test, &limits);
+	struct tclient *other = fixture_client(s.f, PAGES);
+	struct tdisk *disk = fixture_disk(s.f, &options);
+	struct copy *copies[6];
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, kcopyd_client_throttle(other->kc, s.throttle), 0);
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		copies[i] = fixture_zero(i % 2 ? other : s.client, disk, 5000 * i, 4000);
+		copy_start(copies[i], 0);
+	}
+	/* Another list to begin with, too */
+	KUNIT_EXPECT_EQ(test, kcopyd_client_throttle(s.client->kc, NULL), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_client_throttle(s.client->kc, s.throttle), 0);
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		copy_wait(copies[i]);
+		copy_expect(copies[i], 0, 0);
+		copy_expect_zeroed(copies[i], 0);
+	}
+	kcopyd_client_throttle(other->kc, NULL);
+	slow_end(&s);
+}
+
+/* To set the same again and again does not make it more. */
+static void throttle_set_often(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = SZ_1M };
+	struct slow s = slow_new(test, &limits);
+	unsigned long before;
+	u64 began;
+
+	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
+	msleep(300);
+	before = READ_ONCE(s.to->written);
+	began = ktime_get_ns();
+	while (since(began) < 3 * NSEC_PER_SEC) {
+		kcopyd_throttle_set(s.throttle, &limits);
+		usleep_range(5000, 10000);
+	}
+	KUNIT_EXPECT_LE(test, (READ_ONCE(s.to->written) - before) * SECTOR_SIZE,
+			3 * SZ_1M * 11 / 10);
+	slow_end(&s);
+}
+
+/* What is owed at one rate is owed at the other. */
+static void throttle_bucket_changes(struct kunit *test)
+{
+	struct kcopyd_bucket bucket = { .due = 1000 + 40 * NSEC_PER_MSEC };
+
+	kcopyd_bucket_change(&bucket, 1000, 1000, 1000);
+	KUNIT_EXPECT_EQ(test, bucket.due, 1000 + 40 * NSEC_PER_MSEC);
+	kcopyd_bucket_change(&bucket, 1000, 4000, 1000);
+	KUNIT_EXPECT_EQ(test, bucket.due, 1000 + 10 * NSEC_PER_MSEC);
+	kcopyd_bucket_change(&bucket, 4000, 1, 1000);
+	KUNIT_EXPECT_EQ(test, bucket.due, 1000 + NSEC_PER_SEC);
+	kcopyd_bucket_change(&bucket, U64_MAX, 1, 1000);
+	KUNIT_EXPECT_EQ(test, bucket.due, 1000 + NSEC_PER_SEC);
+	kcopyd_bucket_change(&bucket, 1, 0, 1000);
+	KUNIT_EXPECT_EQ(test, bucket.due, 1000ULL);
+}
+
+static void throttle_again(struct copy *copy)
+{
+	copy->result = kcopyd_client_throttle(copy->client->kc, copy->priv);
+}
+
+/* A client that is being destroyed stays without. */
+static void throttle_in_callback_of_the_end(struct kunit *test)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = SZ_4K };
+	struct slow s = slow_new(test, &limits);
+	struct copy *copy = slow_copy(&s, s.client, 0, 8);
+	struct ender *ender;
+
+	copy->then = throttle_again;
+	copy->priv = s.throttle;
+	tdisk_shut(s.to);
+	copy_start(copy, 0);
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(s.to, 1));
+	s.client->ended = true;
+	ender = ender_start(s.client->kc);
+	KUNIT_EXPECT_TRUE(test, wait_until(READ_ONCE(s.client->kc->shutdown)));
+	tdisk_open(s.to);
+	KUNIT_EXPECT_TRUE(test, ender_wait(ender));
+	KUNIT_EXPECT_EQ(test, copy->result, -ESHUTDOWN);
+	copy->result = 0;
+	/* Its maker is the only one who has it. */
+	KUNIT_EXPECT_EQ(test, kref_read(&s.throttle->kref), 1);
+	kcopyd_throttle_destroy(s.throttle);
+}
+
 /* Zeroes are subject to it like data. */
 static void throttle_zero(struct kunit *test)
 {
@@ -518,10 +655,13 @@ static void throttle_changes_under_load(struct kunit *test)
 		{ .bytes_per_second = SZ_8M, .ios_per_second = 3000, .percent = 90 },
 		{},
 	};
+	const struct tdisk_options zeroing = { .sectors = 32768, .seed = 3, .zeroes = true };
 	struct slow s = slow_new(test, &limits[0]);
+	struct tdisk *zeroed = fixture_disk(s.f, &zeroing);
 	struct kcopyd_throttle *second;
 	struct tclient *clients[3] = { s.client };
 	struct rnd_state rnd;
+	struct copy *copy;
 	unsigned int i;
 
 	KUNIT_ASSERT_EQ(test, kcopyd_throttle_create(&limits[1], &second), 0);
@@ -530,7 +670,9 @@ static void throttle_changes_under_load(struct kunit *test)
 		if (i)
 			clients[i] = fixture_client(s.f, 8 * i);
 		start_small(&s, clients[i], 20, 100000 * (1 + i));
-		copy_start(slow_copy(&s, clients[i], 300000 * (2 + i), 200000), 0);
+		copy_start(slow_copy(&s, clients[i], 300000 * (2 + i), 20000), 0);
+		copy_start(fixture_zero(clients[i], zeroed, 5000 * i, 4000), 0);
+		copy_start(fixture_zero(clients[i], zeroed, 5000 * (3 + i), 4000), 0);
 	}
 	s.to->expect_seed = 0;
 	for (i = 0; i < 300; i++) {
@@ -543,7 +685,12 @@ static void throttle_changes_under_load(struct kunit *test)
 			kcopyd_client_throttle(clients[r % 3]->kc, r % 5 ? throttle : NULL);
 		usleep_range(2000, 10000);
 	}
+	/* A throttle that is no limit: what it has forgotten would be forgotten still. */
 	WRITE_ONCE(s.f->ending, true);
+	kcopyd_throttle_set(s.throttle, &limits[4]);
+	kcopyd_throttle_set(second, &limits[4]);
+	list_for_each_entry(copy, &s.f->copies, node)
+		copy_wait(copy);
 	for (i = 0; i < 3; i++)
 		kcopyd_client_throttle(clients[i]->kc, NULL);
 	KUNIT_EXPECT_TRUE(test, list_empty(&second->waiting));
@@ -586,6 +733,7 @@ static struct kunit_case throttle_cases[] = {
 	KUNIT_CASE(throttle_bucket_idle),
 	KUNIT_CASE(throttle_bucket_tiny),
 	KUNIT_CASE(throttle_bucket_large),
+	KUNIT_CASE(throttle_bucket_changes),
 	KUNIT_CASE(throttle_duty),
 	KUNIT_CASE(throttle_duty_nothing),
 	KUNIT_CASE(throttle_bytes_of_large),
@@ -594,6 +742,10 @@ static struct kunit_case throttle_cases[] = {
 	KUNIT_CASE(throttle_shared),
 	KUNIT_CASE(throttle_changes),
 	KUNIT_CASE(throttle_percent),
+	KUNIT_CASE(throttle_percent_and_hung_disk),
+	KUNIT_CASE(throttle_set_often),
+	KUNIT_CASE(throttle_in_callback_of_the_end),
+	KUNIT_CASE(throttle_zeroes_in_turn),
 	KUNIT_CASE(throttle_tiny),
 	KUNIT_CASE(throttle_zero),
 	KUNIT_CASE(throttle_others_go_on),

@@ -190,7 +190,7 @@ static void together_bad_read(struct kunit *test)
  * to one that does not. Copies that need only the other one do not wait, and of
  * the pool the slow one has only its share and what is for this.
  */
-static void together_slow_disk(struct kunit *test, bool block)
+static void together_slow_disk(struct kunit *test, bool block, sector_t count)
 {
 	struct together t = together_new(test, 4);
 	struct copy *slow[100], *fast;
@@ -201,7 +201,7 @@ static void together_slow_disk(struct kunit *test, bool block)
 	else
 		tdisk_shut(t.to[0]);
 	for (i = 0; i < ARRAY_SIZE(slow); i++) {
-		slow[i] = fixture_copy(t.client, t.from, 8 * i, 8);
+		slow[i] = fixture_copy(t.client, t.from, 8 * i, count);
 		copy_to(slow[i], t.to[i % 2 ? 0 : 1], 24 * i);
 		copy_to(slow[i], t.to[i % 2 ? 1 : 0], 24 * i);
 		/* Also in another set. */
@@ -217,7 +217,7 @@ static void together_slow_disk(struct kunit *test, bool block)
 		KUNIT_ASSERT_TRUE(test, tdisk_wait_held(t.to[0], TOGETHER_PAGES));
 		fixture_settle(t.f);
 	}
-	KUNIT_EXPECT_LE(test, t.client->kc->together, TOGETHER_PAGES * 8);
+	KUNIT_EXPECT_LE(test, t.client->kc->together, TOGETHER_PAGES);
 	KUNIT_EXPECT_GE(test, tclient_free_pages(t.client),
 			PAGES - PAGES * 3 / 8 - TOGETHER_PAGES - 1);
 
@@ -251,12 +251,42 @@ static void together_slow_disk(struct kunit *test, bool block)
 
 static void together_disk_hangs(struct kunit *test)
 {
-	together_slow_disk(test, false);
+	together_slow_disk(test, false, 8);
+}
+
+/* A sector takes a page, too. */
+static void together_single_sectors(struct kunit *test)
+{
+	together_slow_disk(test, false, 1);
+}
+
+/* Each set of disks has a queue of its own, also of disks that are neighbours. */
+static void together_sets(struct kunit *test)
+{
+	const unsigned int num_disks = 8;
+	struct together t = together_new(test, num_disks);
+	unsigned int i, j, sets = 0;
+
+	for (i = 0; i < num_disks; i++) {
+		for (j = 0; j < num_disks; j++) {
+			struct copy *copy = fixture_copy(t.client, t.from, 8, 8);
+
+			if (i == j)
+				continue;
+			copy_to(copy, t.to[i], 100);
+			copy_to(copy, t.to[j], 100);
+			copy_run(copy, 0);
+			copy_expect(copy, 0, 0);
+			sets += i < j;
+		}
+	}
+	/* And the source's */
+	KUNIT_EXPECT_EQ(test, t.client->kc->queues.nr, sets + 1);
 }
 
 static void together_disk_blocks(struct kunit *test)
 {
-	together_slow_disk(test, true);
+	together_slow_disk(test, true, 8);
 }
 
 static struct kunit_case together_cases[] = {
@@ -270,6 +300,8 @@ static struct kunit_case together_cases[] = {
 	KUNIT_CASE(together_last_error),
 	KUNIT_CASE(together_bad_read),
 	KUNIT_CASE(together_disk_hangs),
+	KUNIT_CASE(together_single_sectors),
+	KUNIT_CASE(together_sets),
 	KUNIT_CASE(together_disk_blocks),
 	{}
 };

@@ -166,6 +166,15 @@ no_null_blks() {
 	done
 }
 
+# dm NAME TABLE : makes /dev/mapper/NAME; TABLE has lines split by ;
+dm() {
+	echo "$2" | tr ';' '\n' | dmsetup create "$1" --noudevsync || fail "no $1"
+	dmsetup mknodes "$1"
+	[ -b "/dev/mapper/$1" ] || fail "no /dev/mapper/$1"
+}
+
+no_dm() { dmsetup remove_all --noudevsync --force >/dev/null 2>&1; }
+
 # bad NAME FIRST LAST : these sectors of a null_blk cannot be read or written
 bad() {
 	local first=$2 last

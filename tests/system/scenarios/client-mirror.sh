@@ -8,13 +8,9 @@ throttle=/sys/module/dm_mirror/parameters/raid1_resync_throttle
 
 # mirror [FEATURE] : of /dev/na, the first leg, and /dev/nb
 mirror() {
-	echo "0 65536 mirror core 1 1024 2 /dev/na 0 /dev/nb 0 ${1:+1 $1}" |
-		dmsetup create mirror --noudevsync || fail 'no mirror'
-	dmsetup mknodes mirror
+	dm mirror "0 65536 mirror core 1 1024 2 /dev/na 0 /dev/nb 0 ${1:+1 $1}"
 	[ -d /sys/module/kcopyd/holders/dm_mirror ] || fail 'dm-mirror does not use kcopyd'
 }
-
-no_dm() { dmsetup remove_all --noudevsync --force >/dev/null 2>&1; }
 
 # in_sync : all of its regions are
 in_sync() { dmsetup status mirror | grep -q ' 64/64 '; }

@@ -4,14 +4,6 @@
 #
 # The kernel's dm-snapshot, on kcopyd. /dev/na is the origin, /dev/nb the store.
 
-# dm NAME TABLE : makes /dev/mapper/NAME
-dm() {
-	echo "$2" | dmsetup create "$1" --noudevsync || fail "no $1"
-	dmsetup mknodes "$1"
-}
-
-no_dm() { dmsetup remove_all --noudevsync --force >/dev/null 2>&1; }
-
 # reload NAME TABLE : another table, with the device suspended meanwhile
 reload() {
 	dmsetup suspend "$1" --noudevsync && echo "$2" | dmsetup reload "$1" &&
@@ -23,7 +15,6 @@ status() { dmsetup status "$1" || fail "no status of $1"; }
 runs_on_kcopyd() {
 	[ -d /sys/module/kcopyd/holders/dm_snapshot ] ||
 		fail 'dm-snapshot does not use kcopyd'
-	[ ! -d /sys/module/dm_mod/holders/kcopyd_bench ] || fail 'the bench is there'
 }
 
 # snapshot TYPE CHUNK : of what /dev/na holds, with the store on /dev/nb

@@ -4,13 +4,6 @@
 #
 # The kernel's dm-thin, on kcopyd. /dev/na has the metadata, /dev/nb the data.
 
-dm() {
-	echo "$2" | dmsetup create "$1" --noudevsync || fail "no $1"
-	dmsetup mknodes "$1"
-}
-
-no_dm() { dmsetup remove_all --noudevsync --force >/dev/null 2>&1; }
-
 message() { dmsetup message pool 0 "$@" || fail "the pool: $*"; }
 
 # pool [FEATURE...] : with blocks of 64 KiB

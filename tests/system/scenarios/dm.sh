@@ -4,15 +4,6 @@
 #
 # device-mapper targets below kcopyd.
 
-# dm NAME TABLE : makes /dev/mapper/NAME; TABLE has lines split by ;
-dm() {
-	echo "$2" | tr ';' '\n' | dmsetup create "$1" --noudevsync || fail "no $1"
-	dmsetup mknodes "$1"
-	[ -b "/dev/mapper/$1" ] || fail "no /dev/mapper/$1"
-}
-
-no_dm() { dmsetup remove_all --noudevsync; }
-
 # In pieces, in the wrong order
 linear() {
 	dm lin '0 1000 linear /dev/nb 60000;1000 3000 linear /dev/nb 100;4000 20000 linear /dev/nb 4000'
