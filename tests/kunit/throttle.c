@@ -410,20 +410,24 @@ static void throttle_percent(struct kunit *test)
 	};
 	struct kcopyd_limits limits = { .percent = 20 };
 	struct slow s = slow_new(test, &limits);
+	unsigned int tries = 3;
 	u64 throttled, full;
 
 	s.to = fixture_disk(s.f, &options);
 	s.to->delay = msecs_to_jiffies(10);
 	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
-	msleep(300);
-	throttled = written_in(s.to, 5000);
-	KUNIT_EXPECT_GE(test, throttled, 1ULL);
-	limits.percent = 100;
-	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(s.throttle, &limits), 0);
-	full = written_in(s.to, 2000);
-	/* A machine under load is not as even as that. */
-	KUNIT_EXPECT_GE(test, throttled * 100, full * 14);
-	KUNIT_EXPECT_LE(test, throttled * 100, full * 26);
+	/* The two are measured one after the other: a machine under load is uneven. */
+	do {
+		limits.percent = 20;
+		KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(s.throttle, &limits), 0);
+		msleep(300);
+		throttled = written_in(s.to, 5000);
+		limits.percent = 100;
+		KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(s.throttle, &limits), 0);
+		full = written_in(s.to, 2000);
+	} while ((throttled * 100 < full * 15 || throttled * 100 > full * 25) && --tries);
+	KUNIT_EXPECT_GE(test, throttled * 100, full * 15);
+	KUNIT_EXPECT_LE(test, throttled * 100, full * 25);
 	slow_end(&s);
 }
 
