@@ -276,21 +276,27 @@ static u64 written_in(struct tdisk *disk, unsigned int ms)
 }
 
 /*
- * It is never more, and not less either; but a machine under load may have been
- * elsewhere for longer than what can be made up for.
+ * It is never more. Nor is it less, unless the machine is so loaded that it could
+ * hardly do that much without a limit: it is then elsewhere for longer than what can
+ * be made up for. To find that out, the limit is taken away.
  */
-static void expect_written(struct kunit *test, struct tdisk *disk, u64 wanted)
+static void expect_written(struct kunit *test, struct slow *s, u64 wanted)
 {
 	const u64 slack = div_u64(wanted * WITHIN, 1000);
+	const struct kcopyd_limits none = {};
 	unsigned int tries = 3;
-	u64 got;
+	u64 got, most;
 
 	msleep(300);
 	do {
-		got = written_in(disk, 5000);
+		got = written_in(s->to, 5000);
 		KUNIT_EXPECT_LE(test, got, wanted + slack);
 	} while (got < wanted - slack && --tries);
-	KUNIT_EXPECT_GE(test, got, wanted - slack);
+	if (got >= wanted - slack)
+		return;
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(s->throttle, &none), 0);
+	most = written_in(s->to, 1000);
+	KUNIT_EXPECT_LE_MSG(test, most, 6 * wanted, "%llu of %llu bytes a second", got, wanted);
 }
 
 static void slow_end(struct slow *s)
@@ -307,10 +313,11 @@ static void throttle_bytes_of_large(struct kunit *test)
 	unsigned int i, largest = 0;
 
 	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
-	expect_written(test, s.to, limits.bytes_per_second);
+	msleep(1000);
 	for (i = 0; i < s.to->nr_events; i++)
 		largest = max(largest, s.to->events[i].count);
 	KUNIT_EXPECT_LE(test, largest, limits.bytes_per_second / 10 / SECTOR_SIZE);
+	expect_written(test, &s, limits.bytes_per_second);
 	KUNIT_EXPECT_EQ(test, s.to->wrong, 0);
 	slow_end(&s);
 }
@@ -329,18 +336,18 @@ static void start_small(struct slow *s, struct tclient *client, unsigned int nr,
 
 static void throttle_bytes_of_small(struct kunit *test)
 {
-	const struct kcopyd_limits limits = { .bytes_per_second = SZ_512K };
+	const struct kcopyd_limits limits = { .bytes_per_second = SZ_256K };
 	struct slow s = slow_new(test, &limits);
 
 	start_small(&s, s.client, 16, 0);
-	expect_written(test, s.to, limits.bytes_per_second);
+	expect_written(test, &s, limits.bytes_per_second);
 	slow_end(&s);
 }
 
 /* The read and the writes to two destinations. */
 static void throttle_ios(struct kunit *test)
 {
-	const struct kcopyd_limits limits = { .ios_per_second = 300 };
+	const struct kcopyd_limits limits = { .ios_per_second = 150 };
 	struct slow s = slow_new(test, &limits);
 	unsigned int i;
 
@@ -352,7 +359,7 @@ static void throttle_ios(struct kunit *test)
 		copy_start(copy, 0);
 	}
 	s.to->expect_seed = 0;
-	expect_written(test, s.to, 100 * 2 * SZ_4K);
+	expect_written(test, &s, 50 * 2 * SZ_4K);
 	slow_end(&s);
 }
 
@@ -371,7 +378,7 @@ static void throttle_shared(struct kunit *test)
 	copy_to(large, to, 0);
 	copy_start(large, 0);
 	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
-	expect_written(test, s.to, SZ_1M / 2);
+	expect_written(test, &s, SZ_1M / 2);
 	mine = READ_ONCE(s.to->written);
 	others = READ_ONCE(to->written);
 	KUNIT_EXPECT_GE(test, mine, others * 9 / 10);
@@ -656,7 +663,7 @@ static void throttle_changes_under_load(struct kunit *test)
 		{ .bytes_per_second = SZ_16M },
 		{ .ios_per_second = 2000 },
 		{ .percent = 50 },
-		{ .bytes_per_second = SZ_8M, .ios_per_second = 3000, .percent = 90 },
+		{ .bytes_per_second = SZ_8M, .ios_per_second = 1500, .percent = 90 },
 		{},
 	};
 	const struct tdisk_options zeroing = { .sectors = 32768, .seed = 3, .zeroes = true };
