@@ -12,6 +12,7 @@
 #include "core/copy.h"
 #include "core/dispatch.h"
 #include "core/notify.h"
+#include "core/request.h"
 #include "core/throttle.h"
 #include "include/linux/dm-kcopyd.h"
 #include "kcopyd.h"
@@ -245,6 +246,61 @@ static noinline int reject_shutdown(struct kcopyd_client *kc,
 }
 
 /*
+ * The job is accepted. @from: NULL to zero; @block: the largest logical block of the
+ * devices, in sectors. Under the lock.
+ */
+static __always_inline void job_accept(struct kcopyd_client *kc,
+				       struct kcopyd_job *job,
+				       const struct io_region *from,
+				       unsigned int num_dests,
+				       const struct io_region *dests,
+				       unsigned int flags, unsigned int block,
+				       bool request)
+{
+	unsigned int i;
+
+	job->granule = max_t(unsigned int, KCOPYD_GRANULE, block);
+	job->special = 0;
+	job->ignore = false;
+	if (unlikely(request || !from || flags)) {
+		job->ignore = flags & KCOPYD_IGNORE_ERROR;
+		job->request = request;
+		job->zero = !from;
+		job->seq = flags & KCOPYD_WRITE_SEQ;
+		job->flush = flags & KCOPYD_FLUSH;
+		job->verify = flags & KCOPYD_VERIFY;
+		job->detect = flags & KCOPYD_DETECT_ZEROES;
+		job->no_unmap = flags & KCOPYD_NO_UNMAP;
+		if (job->seq)
+			job->ignore = false;
+		if (flags & KCOPYD_SALVAGE) {
+			job->ignore = true;
+			job->granule = block;
+		}
+		/* One that goes wrong may leave a zone that takes no data either. */
+		job->refused = 0;
+		for (i = 0; i < num_dests; i++) {
+			if (bdev_is_zoned(dests[i].bdev))
+				job->refused |= 1U << i;
+		}
+	}
+	if (!from)
+		from = dests;
+	job->bdev = from->bdev;
+	job->sector = from->sector;
+	job->count = from->count;
+	job->small = from->count <= KCOPYD_SMALL_SECTORS;
+	job->dests[0].bdev = dests[0].bdev;
+	job->dests[0].sector = dests[0].sector;
+	for (i = 1; unlikely(i < num_dests); i++) {
+		job->dests[i].bdev = dests[i].bdev;
+		job->dests[i].sector = dests[i].sector;
+	}
+	kc->jobs++;
+	kcopyd_copy_start(kc, job);
+}
+
+/*
  * @from is NULL to zero. The caller has looked at all but the regions and flags.
  * @dm: it is one of device-mapper's calls, and is not rejected
  */
@@ -256,7 +312,6 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 				  void *context)
 {
 	struct kcopyd_job *job;
-	unsigned int i;
 	int r;
 
 	if (dm)
@@ -280,27 +335,7 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 
 	job->callback = callback;
 	job->context = context;
-	job->zero = !from;
-	if (!from)
-		from = dests;
-	job->bdev = from->bdev;
-	job->sector = from->sector;
-	job->count = from->count;
-	job->granule = max_t(unsigned int, KCOPYD_GRANULE, r);
-	job->small = from->count <= KCOPYD_SMALL_SECTORS;
-	job->seq = flags & KCOPYD_WRITE_SEQ;
-	if (job->zero)
-		job->refused = 0;
-	for (i = 0; i < num_dests; i++) {
-		/* One that goes wrong may leave a zone that takes no data either. */
-		if (job->zero && bdev_is_zoned(dests[i].bdev))
-			job->refused |= 1U << i;
-		job->dests[i].bdev = dests[i].bdev;
-		job->dests[i].sector = dests[i].sector;
-	}
-	job->ignore = (flags & KCOPYD_IGNORE_ERROR) && !job->seq;
-	kc->jobs++;
-	kcopyd_copy_start(kc, job);
+	job_accept(kc, job, from, num_dests, dests, flags, r, false);
 	spin_unlock_irq(&kc->lock);
 	return 0;
 }
@@ -311,7 +346,7 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
  * @from: the source
  * @num_dests: number of destinations, from 1 to KCOPYD_MAX_DESTS
  * @dests: the destinations, each with as many sectors as @from
- * @flags: KCOPYD_IGNORE_ERROR, KCOPYD_WRITE_SEQ, or 0
+ * @flags: KCOPYD_IGNORE_ERROR and so on, or 0
  * @fn: called exactly once when an accepted copy has ended, never from inside
  *	this call
  * @context: passed to @fn
@@ -349,7 +384,7 @@ EXPORT_SYMBOL_GPL(kcopyd_copy);
  * @kc: the client
  * @num_dests: number of destinations, from 1 to KCOPYD_MAX_DESTS
  * @dests: the ranges, all of the same length
- * @flags: KCOPYD_IGNORE_ERROR, KCOPYD_WRITE_SEQ, or 0
+ * @flags: KCOPYD_IGNORE_ERROR, KCOPYD_WRITE_SEQ, KCOPYD_FLUSH, KCOPYD_NO_UNMAP, or 0
  * @fn: as for kcopyd_copy(), with a @read_err of 0
  * @context: passed to @fn
  *
@@ -372,6 +407,52 @@ int kcopyd_zero(struct kcopyd_client *kc, unsigned int num_dests,
 		      (union kcopyd_callback){ .fn = fn }, context);
 }
 EXPORT_SYMBOL_GPL(kcopyd_zero);
+
+/**
+ * kcopyd_submit() - copy, or zero, as a request says
+ * @kc: the client
+ * @request: in memory of kcopyd_request_size() bytes, which is kcopyd's from here to
+ *	the request's callback
+ *
+ * As kcopyd_copy() and kcopyd_zero(), but for memory: nothing is allocated.
+ *
+ * Context: Process context. Does not sleep.
+ * Return: 0 if the request is accepted. Otherwise nothing is written, its callback is
+ * not called, and it is unchanged: as kcopyd_copy(), without -EAGAIN; -EINVAL for an
+ * unknown I/O priority, and -EOPNOTSUPP for any on a kernel whose dm-io has none.
+ */
+int kcopyd_submit(struct kcopyd_client *kc, struct kcopyd_request *request)
+{
+	const struct io_region *from;
+	struct kcopyd_job *job;
+	unsigned int flags;
+	int r;
+
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (!request)
+		return kcopyd_reject(kc, -EINVAL, "no request");
+	r = kcopyd_request_check(kc, request);
+	if (r)
+		return r;
+	from = request->flags & KCOPYD_ZERO ? NULL : &request->from;
+	flags = request->flags & ~KCOPYD_ZERO;
+	r = kcopyd_check(kc, from, request->num_dests, request->dests, &flags);
+	if (r < 0)
+		return r;
+
+	spin_lock_irq(&kc->lock);
+	if (kc->shutdown)
+		return reject_shutdown(kc, NULL);
+	job = kcopyd_request_init(kc, request);
+	job->callback = kcopyd_request_callback();
+	job->context = request;
+	job_accept(kc, job, from, request->num_dests, request->dests, flags, r,
+		   true);
+	spin_unlock_irq(&kc->lock);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kcopyd_submit);
 
 static int prepare_callback(struct kcopyd_client *kc, bool dm,
 			    union kcopyd_callback callback, void *context,
@@ -504,13 +585,18 @@ static int cancel(struct kcopyd_client *kc, const struct kcopyd_match *match)
 	return min_t(unsigned int, nr, INT_MAX);
 }
 
+static int reject_cancel_sync(struct kcopyd_client *kc)
+{
+	return kcopyd_reject(kc, -EDEADLK,
+			     "to wait in its own callback for what is cancelled would wait for itself");
+}
+
 static int cancel_sync(struct kcopyd_client *kc, const struct kcopyd_match *match)
 {
 	int r;
 
 	if (kcopyd_in_callback(kc))
-		return kcopyd_reject(kc, -EDEADLK,
-				     "to wait in its own callback for what is cancelled would wait for itself");
+		return reject_cancel_sync(kc);
 	r = cancel(kc, match);
 	wait_event(kc->cancel_wait, !kcopyd_copy_cancelling(kc, match));
 	kcopyd_client_flush(kc);
@@ -603,6 +689,54 @@ int kcopyd_client_cancel_sync(struct kcopyd_client *kc)
 	return cancel_sync(kc, &all);
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_cancel_sync);
+
+/**
+ * kcopyd_request_cancel() - cancel a request
+ * @request: an accepted request whose callback has not returned
+ *
+ * As kcopyd_cancel().
+ *
+ * Context: Any, hard interrupts included. Does not wait.
+ * Return: 1 if it was cancelled, 0 if it had ended or was cancelled before.
+ */
+int kcopyd_request_cancel(struct kcopyd_request *request)
+{
+	struct kcopyd_request_state *state = kcopyd_request_state(request);
+	struct kcopyd_client *kc = state->kc;
+	unsigned long flags;
+	bool won;
+
+	spin_lock_irqsave(&kc->lock, flags);
+	won = state->active && kcopyd_copy_cancel_job(kc, state->job);
+	spin_unlock_irqrestore(&kc->lock, flags);
+	return won;
+}
+EXPORT_SYMBOL_GPL(kcopyd_request_cancel);
+
+/**
+ * kcopyd_request_cancel_sync() - cancel a request and wait for its callback
+ * @request: an accepted request whose callback has not returned
+ *
+ * Context: Process context, may sleep.
+ * Return: as kcopyd_request_cancel(), when the callback has returned; -EDEADLK in one
+ * of the client's own callbacks, said in the log, and nothing is cancelled.
+ */
+int kcopyd_request_cancel_sync(struct kcopyd_request *request)
+{
+	struct kcopyd_request_state *state = kcopyd_request_state(request);
+	const struct kcopyd_match match = { .job = state->job };
+	struct kcopyd_client *kc = state->kc;
+	int r;
+
+	if (kcopyd_in_callback(kc))
+		return reject_cancel_sync(kc);
+	r = kcopyd_request_cancel(request);
+	/* It may be freed from here on: its address alone is compared. */
+	wait_event(kc->cancel_wait, !kcopyd_copy_cancelling(kc, &match));
+	kcopyd_client_flush(kc);
+	return r;
+}
+EXPORT_SYMBOL_GPL(kcopyd_request_cancel_sync);
 
 /*
  * Device-mapper's calls, as include/linux/dm-kcopyd.h has them. They cannot fail,

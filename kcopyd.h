@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 /* Kernel headers are not C++; this is the kernel's own type on every architecture. */
 typedef unsigned long long sector_t;
+typedef __SIZE_TYPE__ size_t;
 
 extern "C" {
 #else
@@ -40,6 +41,39 @@ struct kcopyd_throttle;
  * after a failed read or write. Implied by a zoned destination.
  */
 #define KCOPYD_WRITE_SEQ	(1U << 2)
+
+/*
+ * The destinations' caches are flushed in the end: the copy survives the loss of
+ * power, if the devices are honest. A flush that fails is a write error.
+ */
+#define KCOPYD_FLUSH		(1U << 8)
+
+/*
+ * Read back what was written, and compare. What differs, or cannot be read, is a
+ * write error. Not with kcopyd_zero().
+ */
+#define KCOPYD_VERIFY		(1U << 9)
+
+/*
+ * Parts that are all zeroes are not written as data: the device is told to write
+ * zeroes, as by kcopyd_zero(). Not with kcopyd_zero().
+ */
+#define KCOPYD_DETECT_ZEROES	(1U << 10)
+
+/*
+ * With kcopyd_zero() and KCOPYD_DETECT_ZEROES: devices do not unmap the blocks
+ * that they zero.
+ */
+#define KCOPYD_NO_UNMAP		(1U << 11)
+
+/*
+ * Copy all that can be read: KCOPYD_IGNORE_ERROR, with what cannot be read found to
+ * a single logical block. Not with KCOPYD_WRITE_SEQ nor kcopyd_zero().
+ */
+#define KCOPYD_SALVAGE		(1U << 12)
+
+/* Of kcopyd_submit() only: there is no source, as with kcopyd_zero(). */
+#define KCOPYD_ZERO		(1U << 13)
 
 /**
  * struct io_region - a range of sectors on a block device
@@ -82,6 +116,114 @@ int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 int kcopyd_zero(struct kcopyd_client *kc, unsigned int num_dests,
 		struct io_region *dests, unsigned int flags,
 		kcopyd_notify_fn fn, void *context);
+
+struct kcopyd_request;
+
+/**
+ * struct kcopyd_bad_range - sectors that could not be read
+ * @sector: the first one, from the start of the source's device
+ * @count: how many
+ */
+struct kcopyd_bad_range {
+	sector_t sector;
+	sector_t count;
+};
+
+/**
+ * struct kcopyd_result - what became of a request
+ * @read_err: as in kcopyd_notify_fn
+ * @write_err: as in kcopyd_notify_fn
+ * @unsupported: those of @write_err that failed with -EOPNOTSUPP, as far as the
+ *	kernel tells
+ * @mismatch: those of @write_err that contain something else than what was written
+ * @failed_offset: where the first piece starts that failed, in sectors from the
+ *	start of the range; in flushing nothing is
+ * @failed_count: its length in sectors; 0 if there is none
+ * @bytes_read: read from the source, without what was read again
+ * @bytes_written: written as data, to all destinations together
+ * @bytes_zeroed: written as zeroes by the devices themselves, likewise
+ * @bytes_skipped: of the range, that could not be read
+ * @nr_bad: ranges in the request's bad
+ * @bad_incomplete: there were more than max_bad; the first ones are told
+ * @submitted: when it was submitted, in nanoseconds of CLOCK_MONOTONIC
+ * @started: when its first part began; 0 if none did
+ * @ended: when it ended; its callback comes later
+ */
+struct kcopyd_result {
+	int read_err;
+	unsigned int write_err;
+	unsigned int unsupported;
+	unsigned int mismatch;
+	sector_t failed_offset;
+	sector_t failed_count;
+	unsigned long long bytes_read;
+	unsigned long long bytes_written;
+	unsigned long long bytes_zeroed;
+	unsigned long long bytes_skipped;
+	unsigned int nr_bad;
+	unsigned int bad_incomplete;
+	unsigned long long submitted;
+	unsigned long long started;
+	unsigned long long ended;
+};
+
+/**
+ * typedef kcopyd_request_fn - completion callback of a request
+ * @request: the request, which is the caller's again, to be submitted once more or
+ *	freed
+ *
+ * In all else as kcopyd_notify_fn.
+ */
+typedef void (*kcopyd_request_fn)(struct kcopyd_request *request);
+
+/**
+ * typedef kcopyd_progress_fn - progress of a request
+ * @request: the request, which is not to be changed
+ * @done: sectors of the range that are done with, well or badly
+ *
+ * Called in turn with the client's callbacks, and never after the request's own.
+ */
+typedef void (*kcopyd_progress_fn)(struct kcopyd_request *request, sector_t done);
+
+/**
+ * struct kcopyd_request - a copy, in memory of the caller's
+ * @from: the source; all zeroes with KCOPYD_ZERO
+ * @dests: the destinations; not used after kcopyd_submit()
+ * @num_dests: how many, at most as many as kcopyd_request_size() was told
+ * @flags: KCOPYD_IGNORE_ERROR and so on, or 0
+ * @ioprio: I/O priority as in ioprio_set(2); 0 for the normal one
+ * @fn: called exactly once when an accepted request has ended
+ * @context: for the caller
+ * @progress: called now and then while it goes on, or NULL
+ * @progress_sectors: but not before so many more sectors are done with
+ * @bad: receives the ranges that could not be read, in ascending order; or NULL
+ * @max_bad: how many there is room for
+ * @result: what became of it, when @fn is called
+ *
+ * What is not used is 0. kcopyd's own memory follows: see kcopyd_request_size().
+ */
+struct kcopyd_request {
+	struct io_region from;
+	const struct io_region *dests;
+	unsigned int num_dests;
+	unsigned int flags;
+	unsigned short ioprio;
+	kcopyd_request_fn fn;
+	void *context;
+	kcopyd_progress_fn progress;
+	sector_t progress_sectors;
+	struct kcopyd_bad_range *bad;
+	unsigned int max_bad;
+	struct kcopyd_result result;
+};
+
+size_t kcopyd_request_size(unsigned int num_dests);
+
+int kcopyd_submit(struct kcopyd_client *kc, struct kcopyd_request *request);
+
+int kcopyd_request_cancel(struct kcopyd_request *request);
+
+int kcopyd_request_cancel_sync(struct kcopyd_request *request);
 
 int kcopyd_prepare_callback(struct kcopyd_client *kc, kcopyd_notify_fn fn,
 			    void *context, struct kcopyd_job **result);

@@ -483,7 +483,7 @@ static void dmio_io(struct slot *slot, const struct io_region *regions, unsigned
 	atomic_set(&slot->pending, 1);
 	for (i = 0; i < nr; i++)
 		where[i] = dm_region(&regions[i]);
-	kcopyd_compat_dm_io(&request, nr, where);
+	kcopyd_compat_dm_io(&request, nr, where, KCOPYD_IOPRIO_DEFAULT);
 }
 
 static void bio_ended(struct bio *bio)

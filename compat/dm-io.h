@@ -67,14 +67,25 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
 	}
 #endif
 
+/* Does dm_io() take a priority? */
+#if defined(KCOPYD_HAVE_DM_IO_UNSUP) || defined(KCOPYD_HAVE_DM_IO_IOPRIO)
+#define KCOPYD_COMPAT_IOPRIO true
+#else
+#define KCOPYD_COMPAT_IOPRIO false
+#endif
+
+/*
+ * The priority of a task that is not nice. To say so spares the block layer to look
+ * it up.
+ */
+#define KCOPYD_IOPRIO_DEFAULT IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM)
+
 /**
  * kcopyd_compat_dm_io() - issue asynchronous I/O
  * @req: what to do; @req->notify.fn must be set
  * @num_regions: how many regions; only one to read
  * @where: the regions, which are not used after the call
- *
- * The I/O has the priority of a task that is not nice. To say so spares the
- * block layer to look it up.
+ * @prio: as in ioprio_set(2); without effect if not KCOPYD_COMPAT_IOPRIO
  *
  * Context: process context; may sleep for a bio or for a request of the device.
  * Return: 0, and @req->notify.fn will be called or has been called; or -EINVAL
@@ -82,11 +93,9 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
  */
 static inline int kcopyd_compat_dm_io(struct dm_io_request *req,
 				      unsigned int num_regions,
-				      struct dm_io_region *where)
+				      struct dm_io_region *where,
+				      unsigned short prio)
 {
-	const unsigned short prio __maybe_unused =
-		IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM);
-
 #if defined(KCOPYD_HAVE_DM_IO_UNSUP)
 	return dm_io(req, num_regions, where, NULL, NULL, prio);
 #elif defined(KCOPYD_HAVE_DM_IO_IOPRIO)

@@ -37,6 +37,31 @@ int kcopyd_reject(struct kcopyd_client *kc, int err, const char *fmt, ...)
 	return err;
 }
 
+/* Do the flags go together? Returns 0, or -EINVAL, said in the log. */
+int kcopyd_check_flags(struct kcopyd_client *kc, const struct io_region *from,
+		       unsigned int flags)
+{
+	const unsigned int of_copy = KCOPYD_VERIFY | KCOPYD_DETECT_ZEROES |
+				     KCOPYD_SALVAGE;
+	const unsigned int known = KCOPYD_FLAGS_CLASSIC | KCOPYD_FLUSH |
+				   KCOPYD_NO_UNMAP | of_copy;
+
+	if (flags & ~known)
+		return kcopyd_reject(kc, -EINVAL, "unknown flags %#x",
+				     flags & ~known);
+	if (!from && flags & of_copy)
+		return kcopyd_reject(kc, -EINVAL,
+				     "flags %#x need a source, and there is none",
+				     flags & of_copy);
+	if (from && flags & KCOPYD_NO_UNMAP && !(flags & KCOPYD_DETECT_ZEROES))
+		return kcopyd_reject(kc, -EINVAL,
+				     "KCOPYD_NO_UNMAP, and nothing is zeroed");
+	if (flags & KCOPYD_SALVAGE && flags & KCOPYD_WRITE_SEQ)
+		return kcopyd_reject(kc, -EINVAL,
+				     "KCOPYD_SALVAGE leaves gaps, KCOPYD_WRITE_SEQ none");
+	return 0;
+}
+
 /* What messages call a region; @i is the destination's number, or -1. */
 static const char *region_name(char name[24], int i)
 {
@@ -71,7 +96,7 @@ int kcopyd_reject_region(struct kcopyd_client *kc,
 }
 
 /* No two destinations may overlap. Returns 0, or -EINVAL, said in the log. */
-int kcopyd_check_apart(struct kcopyd_client *kc, unsigned int num_dests,
+static int check_apart(struct kcopyd_client *kc, unsigned int num_dests,
 		       const struct io_region *dests)
 {
 	unsigned int i, j;
@@ -91,6 +116,36 @@ int kcopyd_check_apart(struct kcopyd_client *kc, unsigned int num_dests,
 		seen |= disk;
 	}
 	return 0;
+}
+
+/* All destinations but the first, and how they go together. As kcopyd_check(). */
+int kcopyd_check_dests(struct kcopyd_client *kc, const struct io_region *from,
+		       unsigned int num_dests, const struct io_region *dests,
+		       unsigned int *flags, struct kcopyd_checked *checked)
+{
+	const sector_t count = dests->count;
+	unsigned int i;
+	int r;
+
+	for (i = 1; i < num_dests; i++) {
+		r = kcopyd_check_dest(kc, from, &dests[i], i, count, flags,
+				      checked);
+		if (r)
+			return r;
+	}
+	return check_apart(kc, num_dests, dests);
+}
+
+/* It cannot hold what one logical block takes. @block: its sectors */
+int kcopyd_reject_pool(struct kcopyd_client *kc, unsigned int block,
+		       unsigned int flags)
+{
+	return kcopyd_reject(kc, -EINVAL,
+			     "a pool of %u pages cannot hold %s of %u bytes",
+			     kc->pool.nr_pages,
+			     flags & KCOPYD_VERIFY ? "two logical blocks, to verify," :
+						     "one logical block",
+			     block << SECTOR_SHIFT);
 }
 
 /* At least one of them is. */
@@ -132,7 +187,7 @@ unsigned int kcopyd_check_dm(struct kcopyd_client *kc,
 	unsigned int largest = from ? kcopyd_block_sectors(from) : 1, i;
 	const char *flaw = NULL;
 
-	*flags &= KCOPYD_FLAGS;
+	*flags &= KCOPYD_FLAGS_CLASSIC;
 	if (from && kcopyd_past_end(from))
 		flaw = "the source ends before its range";
 	for (i = 0; i < num_dests; i++) {

@@ -7,24 +7,28 @@
 
 #include "client.h"
 
-#define KCOPYD_FLAGS (KCOPYD_IGNORE_ERROR | KCOPYD_WRITE_SEQ)
+/* Those of the seed's interface, and of device-mapper's. */
+#define KCOPYD_FLAGS_CLASSIC (KCOPYD_IGNORE_ERROR | KCOPYD_WRITE_SEQ)
 
 __printf(3, 4)
 int kcopyd_reject(struct kcopyd_client *kc, int err, const char *fmt, ...);
+int kcopyd_check_flags(struct kcopyd_client *kc, const struct io_region *from,
+		       unsigned int flags);
 int kcopyd_reject_region(struct kcopyd_client *kc,
 			 const struct io_region *region, int i,
 			 unsigned int block);
-int kcopyd_check_apart(struct kcopyd_client *kc, unsigned int num_dests,
-		       const struct io_region *dests);
+int kcopyd_reject_pool(struct kcopyd_client *kc, unsigned int block,
+		       unsigned int flags);
 int kcopyd_reject_unaligned(struct kcopyd_client *kc,
 			    const struct io_region *from,
 			    unsigned int num_dests,
 			    const struct io_region *dests, unsigned int block);
 
-/* Sectors of one logical block. */
+/* Sectors of one logical block. Any disk has set its size. */
 static inline unsigned int kcopyd_block_sectors(const struct io_region *region)
 {
-	return bdev_logical_block_size(region->bdev) >> SECTOR_SHIFT;
+	return bdev_get_queue(region->bdev)->limits.logical_block_size >>
+	       SECTOR_SHIFT;
 }
 
 /* Where a region starts on its disk, whether it is given on a partition or not. */
@@ -55,6 +59,52 @@ unsigned int kcopyd_check_dm(struct kcopyd_client *kc,
 			     unsigned int *flags);
 
 /**
+ * struct kcopyd_checked - what was seen of a copy's regions so far
+ * @largest: the largest logical block of the devices, in sectors
+ * @unaligned: sectors and counts, or'ed
+ */
+struct kcopyd_checked {
+	unsigned int largest;
+	sector_t unaligned;
+};
+
+int kcopyd_check_dests(struct kcopyd_client *kc, const struct io_region *from,
+		       unsigned int num_dests, const struct io_region *dests,
+		       unsigned int *flags, struct kcopyd_checked *checked);
+
+/* Can it be written to @dest, which is number @i? Otherwise as kcopyd_check(). */
+static __always_inline int
+kcopyd_check_dest(struct kcopyd_client *kc, const struct io_region *from,
+		  const struct io_region *dest, unsigned int i, sector_t count,
+		  unsigned int *flags, struct kcopyd_checked *checked)
+{
+	if (!dest->bdev)
+		return kcopyd_reject(kc, -EINVAL,
+				     "destination %u has no device", i);
+	if (dest->count != count)
+		return kcopyd_reject(kc, -EINVAL,
+				     "destination %u (%pg) has %llu sectors, the %s %llu",
+				     i, dest->bdev, (u64)dest->count,
+				     from ? "source" : "first", (u64)count);
+	checked->largest = max(checked->largest, kcopyd_block_sectors(dest));
+	checked->unaligned |= dest->sector;
+	if (bdev_is_zoned(dest->bdev)) {
+		*flags |= KCOPYD_WRITE_SEQ;
+		if (*flags & KCOPYD_SALVAGE)
+			return kcopyd_reject(kc, -EINVAL,
+					     "destination %u (%pg) is zoned: it cannot be written with gaps",
+					     i, dest->bdev);
+	}
+	if (kcopyd_past_end(dest) || bdev_read_only(dest->bdev))
+		return kcopyd_reject_region(kc, dest, i, checked->largest);
+	if (from && kcopyd_overlap(from, dest))
+		return kcopyd_reject(kc, -EINVAL,
+				     "destination %u (%pg) overlaps the source (%pg) on the disk",
+				     i, dest->bdev, from->bdev);
+	return 0;
+}
+
+/**
  * kcopyd_check() - can this copy be accepted?
  * @kc: the client
  * @from: the source, or NULL if the destinations are to be zeroed
@@ -75,8 +125,10 @@ kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 	     unsigned int num_dests, const struct io_region *dests,
 	     unsigned int *flags)
 {
-	unsigned int largest = 1, i;
-	sector_t unaligned, count;
+	struct kcopyd_checked checked = { .largest = 1 };
+	unsigned int pages;
+	sector_t count;
+	int r;
 
 	if (from && !from->bdev)
 		return kcopyd_reject(kc, -EINVAL, "no source device");
@@ -86,52 +138,35 @@ kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 				     num_dests, KCOPYD_MAX_DESTS);
 	if (!dests)
 		return kcopyd_reject(kc, -EINVAL, "no destinations");
-	if (*flags & ~KCOPYD_FLAGS)
-		return kcopyd_reject(kc, -EINVAL, "unknown flags %#x",
-				     *flags & ~KCOPYD_FLAGS);
+	if (unlikely(*flags & ~KCOPYD_FLAGS_CLASSIC) &&
+	    kcopyd_check_flags(kc, from, *flags))
+		return -EINVAL;
 
 	if (from) {
-		largest = kcopyd_block_sectors(from);
+		checked.largest = kcopyd_block_sectors(from);
 		count = from->count;
-		unaligned = from->sector | count;
+		checked.unaligned = from->sector | count;
 		if (kcopyd_past_end(from))
-			return kcopyd_reject_region(kc, from, -1, largest);
+			return kcopyd_reject_region(kc, from, -1,
+						    checked.largest);
 	} else {
 		count = dests->count;
-		unaligned = count;
+		checked.unaligned = count;
 	}
-	for (i = 0; i < num_dests; i++) {
-		const struct io_region *dest = &dests[i];
-
-		if (!dest->bdev)
-			return kcopyd_reject(kc, -EINVAL,
-					     "destination %u has no device", i);
-		if (dest->count != count)
-			return kcopyd_reject(kc, -EINVAL,
-					     "destination %u (%pg) has %llu sectors, the %s %llu",
-					     i, dest->bdev, (u64)dest->count,
-					     from ? "source" : "first",
-					     (u64)count);
-		largest = max(largest, kcopyd_block_sectors(dest));
-		unaligned |= dest->sector;
-		if (bdev_is_zoned(dest->bdev))
-			*flags |= KCOPYD_WRITE_SEQ;
-		if (kcopyd_past_end(dest) || bdev_read_only(dest->bdev))
-			return kcopyd_reject_region(kc, dest, i, largest);
-		if (from && kcopyd_overlap(from, dest))
-			return kcopyd_reject(kc, -EINVAL,
-					     "destination %u (%pg) overlaps the source (%pg) on the disk",
-					     i, dest->bdev, from->bdev);
-	}
-	if (unlikely(num_dests > 1) && kcopyd_check_apart(kc, num_dests, dests))
-		return -EINVAL;
-	if (unaligned & (largest - 1))
-		return kcopyd_reject_unaligned(kc, from, num_dests, dests, largest);
-	if (from && kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))
-		return kcopyd_reject(kc, -EINVAL,
-				     "a pool of %u pages cannot hold one logical block of %u bytes",
-				     kc->pool.nr_pages, largest << SECTOR_SHIFT);
-	return largest;
+	r = kcopyd_check_dest(kc, from, dests, 0, count, flags, &checked);
+	if (!r && unlikely(num_dests > 1))
+		r = kcopyd_check_dests(kc, from, num_dests, dests, flags, &checked);
+	if (r)
+		return r;
+	if (checked.unaligned & (checked.largest - 1))
+		return kcopyd_reject_unaligned(kc, from, num_dests, dests,
+					       checked.largest);
+	pages = DIV_ROUND_UP(checked.largest, PAGE_SECTORS);
+	if (unlikely(*flags & KCOPYD_VERIFY))
+		pages *= 2;
+	if (from && kc->pool.nr_pages < pages)
+		return kcopyd_reject_pool(kc, checked.largest, *flags);
+	return checked.largest;
 }
 
 #endif /* KCOPYD_CORE_CHECK_H */

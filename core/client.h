@@ -35,7 +35,7 @@ struct task_struct;
  * @queues: a queue for each disk
  * @reserve: job objects set aside
  * @together: pages for the jobs whose destinations are written together
- * @zeroing: parts on their way of jobs that zero, which have no pages
+ * @pageless: parts on their way that have no pages: those that zero or flush
  * @waiting: jobs in @starved, @slowed and the lists of disks; and one more if the
  *	client has a throttle
  * @starved: jobs that wait because the pool is empty
@@ -81,7 +81,7 @@ struct kcopyd_client {
 	struct kcopyd_queues queues;
 	struct kcopyd_reserve reserve;
 	unsigned int together;
-	struct list_head zeroing;
+	struct list_head pageless;
 	unsigned int waiting;
 	struct kcopyd_fifo starved;
 	struct kcopyd_fifo slowed;

@@ -26,6 +26,7 @@
 #include "dispatch.h"
 #include "notify.h"
 #include "param.h"
+#include "request.h"
 
 /* Parts of one job on their way: enough to keep both ends of a copy busy. */
 #define COPY_WINDOW	8
@@ -55,28 +56,43 @@ static unsigned int share_left(unsigned int held, unsigned int nr_free)
 	return nr_free > held ? (nr_free - held) / 2 : 0;
 }
 
+/* What is verified is read back beside the data. */
+static inline unsigned int page_sets(const struct kcopyd_job *job)
+{
+	return job->verify ? 2 : 1;
+}
+
 /* Pages of a granule, a power of two: a part is made of these. */
 static inline unsigned int part_least(const struct kcopyd_job *job)
 {
-	return DIV_ROUND_UP(job->granule, PAGE_SECTORS);
+	return DIV_ROUND_UP(job->granule, PAGE_SECTORS) * page_sets(job);
+}
+
+/* The data of a part, in pages. @pool: what it may take of the pool */
+static inline unsigned int part_data(const struct kcopyd_job *job,
+				     unsigned int pool)
+{
+	const unsigned int least = DIV_ROUND_UP(job->granule, PAGE_SECTORS);
+	const sector_t remaining = job->count - job->next;
+	unsigned int most;
+
+	if (remaining > least * PAGE_SECTORS) {
+		most = min(pool, kcopyd_part_pages());
+		most = max(round_down(most, least), least);
+		if (remaining >= (sector_t)most * PAGE_SECTORS)
+			return most;
+	}
+	return DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
 }
 
 /* The size that a job's next part is to have, in pages. */
 static inline unsigned int part_most(const struct kcopyd_client *kc,
 				     const struct kcopyd_job *job)
 {
-	const unsigned int least = part_least(job);
-	const sector_t remaining = job->count - job->next;
-	unsigned int most = kcopyd_part_pages();
+	const unsigned int sets = page_sets(job);
 
-	if (remaining > least * PAGE_SECTORS) {
-		if (!job->zero)
-			most = min(kc->pool.nr_pages / 8, most);
-		most = max(round_down(most, least), least);
-		if (remaining >= (sector_t)most * PAGE_SECTORS)
-			return most;
-	}
-	return DIV_ROUND_UP((unsigned int)remaining, PAGE_SECTORS);
+	return part_data(job, job->zero ? UINT_MAX :
+			      kc->pool.nr_pages / 8 / sets) * sets;
 }
 
 /* What disks share of the free pages: the last quarter of all is not for that. */
@@ -220,13 +236,32 @@ static inline void part_write(struct kcopyd_part *part,
 		struct kcopyd_queue *queue = job->dests[i].queue;
 
 		part->ops[i].opf = REQ_OP_WRITE;
-		/* The device may unmap them, as long as they read as zeroes. */
 		if (unlikely(job->zero && !(job->refused & (1U << i))))
-			part->ops[i].opf = REQ_OP_WRITE_ZEROES;
+			part->ops[i].opf = kcopyd_zero_opf(job);
 		queue->coming -= part->nr_pages;
 		queue->writing += part->nr_pages;
 		queue_add(queue, &part->ops[i], job->small, worker);
 	}
+}
+
+/* How much of its job the part is: with @nr pages, or as much without them. */
+static inline void part_take(struct kcopyd_part *part, unsigned int nr)
+{
+	struct kcopyd_job *job = part->job;
+
+	if (unlikely(job->special)) {
+		nr /= page_sets(job);
+		if (job->seq)
+			list_add_tail(&part->node, &job->parts);
+		if (job->request)
+			kcopyd_request_started(job);
+	}
+	part->offset = job->next;
+	part->left = min_t(sector_t, job->count - job->next, nr * PAGE_SECTORS);
+	part->count = part->left;
+	part->alone = false;
+	job->next += part->left;
+	job->inflight++;
 }
 
 /* Begin a part with so many pages. */
@@ -234,19 +269,10 @@ static __always_inline void part_start(struct kcopyd_client *kc,
 				       struct kcopyd_part *part,
 				       unsigned int nr, bool exempt)
 {
-	struct kcopyd_job *job = part->job;
-
 	part->pages = kcopyd_pool_get(&kc->pool, nr, part);
 	part->nr_pages = nr;
-	part->offset = job->next;
-	part->left = min_t(sector_t, job->count - job->next, nr * PAGE_SECTORS);
-	part->count = part->left;
-	part->alone = false;
 	part->exempt = exempt;
-	if (unlikely(job->seq))
-		list_add_tail(&part->node, &job->parts);
-	job->next += part->left;
-	job->inflight++;
+	part_take(part, nr);
 	part_coming(part, nr);
 	part_read(part);
 }
@@ -255,31 +281,45 @@ static __always_inline void part_start(struct kcopyd_client *kc,
 static inline void part_ready(struct kcopyd_part *part,
 			      struct kcopyd_worker *worker)
 {
-	if (!part->job->seq || list_is_first(&part->node, &part->job->parts))
-		part_write(part, worker);
-	else
-		part->state = KCOPYD_PART_READ;
+	struct kcopyd_job *job = part->job;
+
+	if (unlikely(job->special)) {
+		if (job->request && !job->zero)
+			kcopyd_request_read(job, part->count);
+		if (job->seq && !list_is_first(&part->node, &job->parts)) {
+			part->state = KCOPYD_PART_READ;
+			return;
+		}
+	}
+	part_write(part, worker);
+}
+
+/* It takes nothing of the pool. */
+static void part_without_pages(struct kcopyd_client *kc, struct kcopyd_part *part)
+{
+	part->pages = &kcopyd_zero_pages;
+	part->nr_pages = 0;
+	part->exempt = false;
+	list_add_tail(&part->pageless, &kc->pageless);
 }
 
 /* Begin a part of a job that zeroes: that needs nothing of the pool. */
 static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part,
 		       unsigned int nr)
 {
-	struct kcopyd_job *job = part->job;
-
-	part->pages = &kcopyd_zero_pages;
-	part->nr_pages = 0;
-	part->offset = job->next;
-	part->left = min_t(sector_t, job->count - job->next, nr * PAGE_SECTORS);
-	part->count = part->left;
-	part->alone = false;
-	part->exempt = false;
-	if (job->seq)
-		list_add_tail(&part->node, &job->parts);
-	job->next += part->left;
-	job->inflight++;
-	list_add_tail(&part->zeroing, &kc->zeroing);
+	part_without_pages(kc, part);
+	part_take(part, nr);
 	part_ready(part, NULL);
+}
+
+/* An operation that has ended is followed by another one to the same disk. */
+static void write_again(struct kcopyd_part *part, unsigned int slot)
+{
+	struct kcopyd_job *job = part->job;
+	struct kcopyd_queue *queue = job->dests[slot].queue;
+
+	queue->writing += part->nr_pages;
+	queue_add(queue, &part->ops[slot], job->small, NULL);
 }
 
 /*
@@ -289,13 +329,62 @@ static void zero_start(struct kcopyd_client *kc, struct kcopyd_part *part,
 static bool zero_with_data(struct kcopyd_part *part, unsigned int slot)
 {
 	struct kcopyd_job *job = part->job;
-	struct kcopyd_op *op = &part->ops[slot];
 
 	job->refused |= 1U << slot;
 	if (job->stopped)
 		return false;
-	op->opf = REQ_OP_WRITE;
-	queue_add(job->dests[slot].queue, op, job->small, NULL);
+	part->ops[slot].opf = REQ_OP_WRITE;
+	write_again(part, slot);
+	return true;
+}
+
+/*
+ * Read back the next destination that has no error, from number @slot on. One after
+ * the other: there is room for one. Returns false if there is none.
+ */
+static bool part_verify(struct kcopyd_part *part, unsigned int slot)
+{
+	struct kcopyd_job *job = part->job;
+
+	while (slot < job->num_dests && job->write_err & (1U << slot))
+		slot++;
+	if (slot == job->num_dests || job->stopped)
+		return false;
+	part->state = KCOPYD_PART_VERIFYING;
+	part->pending = 1;
+	part->ops[slot].opf = REQ_OP_READ;
+	write_again(part, slot);
+	return true;
+}
+
+/* All of the job is written: flush the destinations that have no error. */
+static bool job_flush(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	struct kcopyd_part *part = job->first;
+	unsigned int i;
+
+	if (!job->flush || job->flushed)
+		return false;
+	job->flushed = true;
+	part_without_pages(kc, part);
+	part->offset = 0;
+	part->left = 0;
+	part->count = 0;
+	part->state = KCOPYD_PART_FLUSHING;
+	part->pending = 0;
+	for (i = 0; i < job->num_dests; i++) {
+		if (job->write_err & (1U << i))
+			continue;
+		part->pending++;
+		part->ops[i].opf = REQ_OP_WRITE | REQ_PREFLUSH;
+		write_again(part, i);
+	}
+	if (!part->pending) {
+		list_del(&part->pageless);
+		kcopyd_part_put(part);
+		return false;
+	}
+	job->inflight++;
 	return true;
 }
 
@@ -343,11 +432,13 @@ static inline unsigned int throttle_grant(struct kcopyd_client *kc,
 					  struct kcopyd_fifo **wait)
 {
 	struct kcopyd_throttle *throttle = kc->throttled.throttle;
+	const unsigned int sets = page_sets(job);
 
 	if (likely(!throttle) || kcopyd_throttle_open(throttle))
 		return nr;
 	*wait = &kc->slowed;
-	return kcopyd_throttle_take(kc, job, nr, part_least(job), from);
+	return kcopyd_throttle_take(kc, job, nr / sets, part_least(job) / sets,
+				    from) * sets;
 }
 
 /*
@@ -545,11 +636,24 @@ static inline void job_finish(struct kcopyd_client *kc, struct kcopyd_job *job)
 	kcopyd_notify(kc, job);
 }
 
+/* Nothing of it is on its way any more. Is there something left to do? */
+static noinline bool special_goes_on(struct kcopyd_client *kc,
+				     struct kcopyd_job *job)
+{
+	if (!job->stopped && job_flush(kc, job))
+		return true;
+	if (job->request)
+		kcopyd_request_ended(job);
+	return false;
+}
+
 /* It starts no further I/O: has what there was of it ended? */
 static noinline void job_stopped(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
 	if (job->inflight)
 		return;
+	if (job->special)
+		special_goes_on(kc, job);
 	job_finish(kc, job);
 	if (job->cancelled)
 		wake_up_all(&kc->cancel_wait);
@@ -561,11 +665,23 @@ static inline void job_continue(struct kcopyd_client *kc, struct kcopyd_job *job
 	if (unlikely(job->stopped)) {
 		job_stopped(kc, job);
 	} else if (job->next == job->count) {
-		if (!job->inflight)
+		if (!job->inflight &&
+		    !(unlikely(job->special) && special_goes_on(kc, job)))
 			job_finish(kc, job);
 	} else if (list_empty(&job->node)) {
 		job_advance(kc, job, NULL);
 	}
+}
+
+static noinline void special_retire(struct kcopyd_client *kc,
+				    struct kcopyd_part *part)
+{
+	if (part->job->seq && part->state != KCOPYD_PART_FLUSHING)
+		list_del(&part->node);
+	if (part->nr_pages)
+		kcopyd_pool_put(&kc->pool, part->pages);
+	else
+		list_del(&part->pageless);
 }
 
 /* The part has nothing more to do. */
@@ -573,12 +689,10 @@ static inline void part_retire(struct kcopyd_client *kc, struct kcopyd_part *par
 {
 	struct kcopyd_job *job = part->job;
 
-	if (job->seq)
-		list_del(&part->node);
-	if (likely(part->nr_pages))
-		kcopyd_pool_put(&kc->pool, part->pages);
+	if (unlikely(job->special))
+		special_retire(kc, part);
 	else
-		list_del(&part->zeroing);
+		kcopyd_pool_put(&kc->pool, part->pages);
 	job->inflight--;
 	kcopyd_part_put(part);
 }
@@ -626,7 +740,7 @@ static __always_inline bool part_next(struct kcopyd_client *kc,
 		return false;
 	}
 	part_retire(kc, part);
-	if (job->seq)
+	if (unlikely(job->special) && job->seq)
 		seq_next(kc, job);
 	return true;
 }
@@ -653,6 +767,8 @@ static noinline bool read_failed(struct kcopyd_client *kc,
 			job->read_err = job->read_err ?: err;
 			if (!job->ignore)
 				job->stopped = true;
+			if (job->request)
+				kcopyd_request_unread(kc, part);
 		}
 		part_forget(part);
 		return part_next(kc, part);
@@ -681,6 +797,54 @@ static inline bool read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	return false;
 }
 
+/* Returns true if there is another try. */
+static noinline bool write_failed(struct kcopyd_part *part, unsigned int slot,
+				  int err)
+{
+	struct kcopyd_job *job = part->job;
+	struct kcopyd_op *op = &part->ops[slot];
+
+	if ((op->opf & REQ_OP_MASK) == REQ_OP_WRITE_ZEROES)
+		return zero_with_data(part, slot);
+	if (op->opf == REQ_OP_READ && err == -EIO && !job->stopped) {
+		/* Reading back, as any read: was it a neighbour? */
+		op->opf |= REQ_NOMERGE;
+		write_again(part, slot);
+		return true;
+	}
+	job->write_err |= 1U << slot;
+	if (!job->ignore)
+		job->stopped = true;
+	if (job->request)
+		kcopyd_request_unwritten(part, slot, err);
+	return false;
+}
+
+/* An operation of a special job's part has ended. Is that the end of the part? */
+static noinline bool special_write_end(struct kcopyd_client *kc,
+				       struct kcopyd_part *part,
+				       unsigned int slot, int err)
+{
+	struct kcopyd_job *job = part->job;
+
+	if (part->state == KCOPYD_PART_VERIFYING && !err && !job->stopped) {
+		/* That takes time, and may not be done in an interrupt. */
+		part->state = KCOPYD_PART_COMPARING;
+		write_again(part, slot);
+		return false;
+	}
+	if (part->state == KCOPYD_PART_WRITING && !err && job->request)
+		kcopyd_request_written(part, slot);
+	if (--part->pending)
+		return false;
+	if (job->verify && part->state != KCOPYD_PART_FLUSHING &&
+	    part_verify(part, part->state == KCOPYD_PART_WRITING ? 0 : slot + 1))
+		return false;
+	if (job->request)
+		kcopyd_request_progress(kc, job, part->count);
+	return part_next(kc, part);
+}
+
 static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 			     unsigned int slot, int err)
 {
@@ -690,23 +854,17 @@ static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	queue->writing -= part->nr_pages;
 	if (unlikely(kc->waiting))
 		queue_mark(queue, part->nr_pages);
-	if (unlikely(err && err != -ECANCELED)) {
-		if (part->ops[slot].opf == REQ_OP_WRITE_ZEROES) {
-			if (zero_with_data(part, slot))
-				return false;
-		} else {
-			job->write_err |= 1U << slot;
-			if (!job->ignore)
-				job->stopped = true;
-		}
-	}
+	if (unlikely(err && err != -ECANCELED) && write_failed(part, slot, err))
+		return false;
+	if (unlikely(job->special))
+		return special_write_end(kc, part, slot, err);
 	return !--part->pending && part_next(kc, part);
 }
 
 /* Is there no part on its way any more? The throttle is to know. */
 static inline void parts_ended(struct kcopyd_client *kc)
 {
-	if (kc->throttled.busy && list_empty(&kc->zeroing) &&
+	if (kc->throttled.busy && list_empty(&kc->pageless) &&
 	    kc->pool.nr_free == kc->pool.nr_pages)
 		kcopyd_throttle_idle(kc);
 }
@@ -751,9 +909,20 @@ static void job_cancel(struct kcopyd_client *kc, struct kcopyd_job *job)
 	job_continue(kc, job);
 }
 
+/* There may be pages now for others. */
+static void cancelled(struct kcopyd_client *kc)
+{
+	if (!kc->waiting)
+		return;
+	queue_work(kc->io_wq, &kc->resume_work);
+	parts_ended(kc);
+}
+
 static bool job_matches(const struct kcopyd_job *job,
 			const struct kcopyd_match *match)
 {
+	if (match->job)
+		return job == match->job;
 	return !match->fn ||
 	       (job->callback.fn == match->fn &&
 		job->context == match->context);
@@ -792,10 +961,10 @@ static struct kcopyd_part *part_next_in_flight(struct kcopyd_client *kc,
 		part = kcopyd_pool_next_owner(&kc->pool, i);
 		if (part)
 			return part;
-		*zero = kc->zeroing.next;
+		*zero = kc->pageless.next;
 	}
-	if (*zero != &kc->zeroing) {
-		part = list_entry(*zero, struct kcopyd_part, zeroing);
+	if (*zero != &kc->pageless) {
+		part = list_entry(*zero, struct kcopyd_part, pageless);
 		*zero = (*zero)->next;
 	}
 	return part;
@@ -836,14 +1005,29 @@ unsigned int kcopyd_copy_cancel(struct kcopyd_client *kc,
 		nr++;
 		/* It may have taken other parts out of the list. */
 		if (zero)
-			zero = kc->zeroing.next;
+			zero = kc->pageless.next;
 	}
-	/* There may be pages now for others. */
-	if (nr && kc->waiting) {
-		queue_work(kc->io_wq, &kc->resume_work);
-		parts_ended(kc);
-	}
+	if (nr)
+		cancelled(kc);
 	return nr;
+}
+
+/**
+ * kcopyd_copy_cancel_job() - cancel a job
+ * @kc: the client
+ * @job: a job that has not ended
+ *
+ * Context: Any, under the client's lock.
+ * Return: false if it was cancelled before.
+ */
+bool kcopyd_copy_cancel_job(struct kcopyd_client *kc, struct kcopyd_job *job)
+{
+	lockdep_assert_held(&kc->lock);
+	if (job->cancelled)
+		return false;
+	job_cancel(kc, job);
+	cancelled(kc);
+	return true;
 }
 
 /**
@@ -941,7 +1125,7 @@ void kcopyd_copy_init(struct kcopyd_client *kc)
 	kcopyd_fifo_init(&kc->starved);
 	kcopyd_fifo_init(&kc->slowed);
 	INIT_LIST_HEAD(&kc->throttled.node);
-	INIT_LIST_HEAD(&kc->zeroing);
+	INIT_LIST_HEAD(&kc->pageless);
 	init_waitqueue_head(&kc->cancel_wait);
 	INIT_LIST_HEAD(&kc->resume);
 	INIT_WORK(&kc->resume_work, resume_work);
@@ -991,8 +1175,8 @@ static unsigned long disks_key(const struct kcopyd_job *job)
 static bool write_together(const struct kcopyd_client *kc,
 			   const struct kcopyd_job *job)
 {
-	return job->num_dests <= KCOPYD_TOGETHER_DESTS && !job->zero &&
-	       !job->seq && job->count * job->num_dests <= KCOPYD_SMALL_SECTORS &&
+	return job->num_dests <= KCOPYD_TOGETHER_DESTS && !job->special &&
+	       job->count * job->num_dests <= KCOPYD_SMALL_SECTORS &&
 	       kc->together + job_pages(job) <= kc->pool.nr_pages / 16;
 }
 
@@ -1033,18 +1217,21 @@ void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 	job->inflight = 0;
 	job->streak = 0;
 	INIT_LIST_HEAD(&job->node);
-	if (job->seq)
-		INIT_LIST_HEAD(&job->parts);
 	job->next = 0;
 	job->read_err = 0;
 	job->write_err = 0;
 
 	/* Mostly nothing and nobody is in the way, and it is small. */
-	nr = part_most(kc, job);
-	if (likely(nr && !job->zero && !kc->waiting && pool_is_plentiful(&kc->pool, nr))) {
-		part_start(kc, job->first, nr, false);
-		if (job->next == job->count)
-			return;
+	if (likely(!job->special && !kc->waiting)) {
+		nr = part_data(job, kc->pool.nr_pages / 8);
+		if (likely(nr && pool_is_plentiful(&kc->pool, nr))) {
+			part_start(kc, job->first, nr, false);
+			if (job->next == job->count)
+				return;
+		}
+	} else if (job->special) {
+		INIT_LIST_HEAD(&job->parts);
+		job->flushed = false;
 	}
 	job_continue(kc, job);
 }

@@ -7,10 +7,12 @@
 
 /**
  * struct kcopyd_match - which jobs
+ * @job: this one, which may be gone; else
  * @fn: their callback; NULL stands for all of the client
  * @context: and its argument
  */
 struct kcopyd_match {
+	const struct kcopyd_job *job;
 	kcopyd_notify_fn fn;
 	void *context;
 };
@@ -20,6 +22,7 @@ void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job);
 void kcopyd_copy_end_op(struct kcopyd_op *op, int err);
 unsigned int kcopyd_copy_cancel(struct kcopyd_client *kc,
 				const struct kcopyd_match *match);
+bool kcopyd_copy_cancel_job(struct kcopyd_client *kc, struct kcopyd_job *job);
 bool kcopyd_copy_cancelling(struct kcopyd_client *kc,
 			    const struct kcopyd_match *match);
 void kcopyd_copy_end_all(struct kcopyd_op *op, unsigned int failed);

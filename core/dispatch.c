@@ -14,6 +14,7 @@
 #include "client.h"
 #include "copy.h"
 #include "dispatch.h"
+#include "request.h"
 
 /*
  * Operations in a row before the worker lets others run: when memory is gone
@@ -80,8 +81,95 @@ static noinline void dispatch_submit_all(struct kcopyd_client *kc,
 		regions[i].sector = job->dests[i].sector + part->offset;
 		regions[i].count = part->count;
 	}
-	if (kcopyd_compat_dm_io(&request, num_dests, regions))
+	if (kcopyd_compat_dm_io(&request, num_dests, regions,
+				KCOPYD_IOPRIO_DEFAULT))
 		kcopyd_copy_end_all(op, GENMASK(num_dests - 1, 0));
+}
+
+/* The room for what is read back is after the data. */
+static struct page_list *verify_pages(const struct kcopyd_part *part)
+{
+	struct page_list *pages = part->pages;
+	unsigned int i;
+
+	for (i = 0; i < part->nr_pages / 2; i++)
+		pages = pages->next;
+	return pages;
+}
+
+static size_t bytes_in_page(size_t left)
+{
+	return min_t(size_t, left, PAGE_SIZE);
+}
+
+static bool part_is_zero(const struct kcopyd_part *part)
+{
+	const struct page_list *pages = part->pages;
+	size_t left = (size_t)part->count << SECTOR_SHIFT;
+
+	for (; left; left -= bytes_in_page(left), pages = pages->next) {
+		if (memchr_inv(page_address(pages->page), 0, bytes_in_page(left)))
+			return false;
+	}
+	return true;
+}
+
+static bool part_is_same(const struct kcopyd_part *part)
+{
+	const struct page_list *a = part->pages, *b = verify_pages(part);
+	size_t left = (size_t)part->count << SECTOR_SHIFT;
+
+	for (; left; left -= bytes_in_page(left), a = a->next, b = b->next) {
+		if (memcmp(page_address(a->page), page_address(b->page),
+			   bytes_in_page(left)))
+			return false;
+	}
+	return true;
+}
+
+/* As dispatch_submit(), for a job that is not an ordinary copy. */
+static noinline void dispatch_special(struct kcopyd_client *kc,
+				      struct kcopyd_op *op)
+{
+	const struct kcopyd_part *part = kcopyd_op_part(op);
+	const struct kcopyd_job *job = part->job;
+	const struct kcopyd_dest *dest = &job->dests[op->slot];
+	struct dm_io_region region = {
+		.bdev = dest->bdev,
+		.sector = dest->sector + part->offset,
+		.count = part->count,
+	};
+	struct dm_io_request request = {
+		.mem.type = DM_IO_PAGE_LIST,
+		.mem.ptr.pl = part->pages,
+		.notify.fn = dispatch_ended,
+		.notify.context = op,
+		.client = kc->io,
+	};
+	int r;
+
+	switch (part->state) {
+	case KCOPYD_PART_READING:
+		region.bdev = job->bdev;
+		region.sector = job->sector + part->offset;
+		break;
+	case KCOPYD_PART_WRITING:
+		if (job->detect && op->opf == REQ_OP_WRITE &&
+		    !(READ_ONCE(job->refused) & (1U << op->slot)) &&
+		    part_is_zero(part))
+			op->opf = kcopyd_zero_opf(job);
+		break;
+	case KCOPYD_PART_VERIFYING:
+		request.mem.ptr.pl = verify_pages(part);
+		break;
+	case KCOPYD_PART_COMPARING:
+		kcopyd_copy_end_op(op, part_is_same(part) ? 0 : -EILSEQ);
+		return;
+	}
+	request.bi_opf = op->opf;
+	r = kcopyd_compat_dm_io(&request, 1, &region, kcopyd_request_ioprio(job));
+	if (r)
+		kcopyd_copy_end_op(op, r);
 }
 
 /* May sleep; @op may be gone on return. */
@@ -101,6 +189,10 @@ static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 	};
 	int r;
 
+	if (unlikely(job->special)) {
+		dispatch_special(kc, op);
+		return;
+	}
 	if (op_is_write(op->opf)) {
 		const struct kcopyd_dest *dest = &job->dests[op->slot];
 
@@ -115,7 +207,7 @@ static __always_inline void dispatch_submit(struct kcopyd_client *kc,
 		region.sector = job->sector + part->offset;
 	}
 	region.count = part->count;
-	r = kcopyd_compat_dm_io(&request, 1, &region);
+	r = kcopyd_compat_dm_io(&request, 1, &region, KCOPYD_IOPRIO_DEFAULT);
 	if (r)
 		kcopyd_copy_end_op(op, r);
 }

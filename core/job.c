@@ -17,7 +17,14 @@ static size_t part_size(unsigned int num_dests)
 	       num_dests * sizeof(struct kcopyd_op);
 }
 
-static size_t job_size(unsigned int num_dests)
+/**
+ * kcopyd_job_size() - what a job object takes
+ * @num_dests: destinations, from 1 to KCOPYD_MAX_DESTS
+ *
+ * Context: Any.
+ * Return: its size in bytes.
+ */
+size_t kcopyd_job_size(unsigned int num_dests)
 {
 	return sizeof(struct kcopyd_job) +
 	       num_dests * sizeof(struct kcopyd_dest) + part_size(num_dests);
@@ -33,8 +40,16 @@ static void part_init(struct kcopyd_part *part, struct kcopyd_job *job)
 		part->ops[i].slot = i;
 }
 
-/* What stays as it is for as long as an object serves so many destinations. */
-static void job_init(struct kcopyd_job *job, unsigned int num_dests)
+/**
+ * kcopyd_job_init() - set up a job object
+ * @job: as large as kcopyd_job_size() says
+ * @num_dests: destinations
+ *
+ * Sets what stays as it is for as long as it serves so many destinations.
+ *
+ * Context: Any.
+ */
+void kcopyd_job_init(struct kcopyd_job *job, unsigned int num_dests)
 {
 	job->num_dests = num_dests;
 	job->num_writes = num_dests;
@@ -57,7 +72,7 @@ int kcopyd_reserve_init(struct kcopyd_client *kc)
 	init_waitqueue_head(&reserve->wait);
 	while (reserve->nr_free <
 	       KCOPYD_RESERVE_JOBS + KCOPYD_RESERVE_CALLBACK_JOBS) {
-		job = kmalloc(job_size(KCOPYD_MAX_DESTS), KCOPYD_GFP_CREATE);
+		job = kmalloc(kcopyd_job_size(KCOPYD_MAX_DESTS), KCOPYD_GFP_CREATE);
 		if (!job)
 			return -ENOMEM;
 		kcopyd_reserve_put(reserve, job);
@@ -121,7 +136,7 @@ static struct kcopyd_job *reserve_take(struct kcopyd_client *kc,
 		reserve->nr_free--;
 		reserve->used[who]++;
 		job->reserved = who;
-		job_init(job, num_dests);
+		kcopyd_job_init(job, num_dests);
 	}
 	spin_unlock_irq(&kc->lock);
 	return job;
@@ -183,10 +198,10 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 {
 	struct kcopyd_job *job;
 
-	job = kmalloc(job_size(num_dests), KCOPYD_GFP_NOW);
+	job = kmalloc(kcopyd_job_size(num_dests), KCOPYD_GFP_NOW);
 	if (job) {
 		job->reserved = KCOPYD_RESERVED_NOT;
-		job_init(job, num_dests);
+		kcopyd_job_init(job, num_dests);
 		return job;
 	}
 	if (kcopyd_in_callback(kc)) {
@@ -196,9 +211,9 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 		if (!kc->dm)
 			return ERR_PTR(-EAGAIN);
 		/* As it cannot be told, it is the allocator that is waited for. */
-		job = kmalloc(job_size(num_dests), GFP_NOIO | __GFP_NOFAIL);
+		job = kmalloc(kcopyd_job_size(num_dests), GFP_NOIO | __GFP_NOFAIL);
 		job->reserved = KCOPYD_RESERVED_NOT;
-		job_init(job, num_dests);
+		kcopyd_job_init(job, num_dests);
 		return job;
 	}
 	wait_event(kc->reserve.wait,

@@ -50,19 +50,26 @@ struct kcopyd_op {
  * @KCOPYD_PART_READING: its read is ready or in flight, in slot 0
  * @KCOPYD_PART_READ: its data is there, and the part before it is not written yet
  * @KCOPYD_PART_WRITING: its writes are ready or in flight
+ * @KCOPYD_PART_VERIFYING: one destination is being read back
+ * @KCOPYD_PART_COMPARING: what was read back is to be compared by the queue's worker
+ * @KCOPYD_PART_FLUSHING: the last one of a job: its destinations' caches are flushed
  */
 enum kcopyd_part_state {
 	KCOPYD_PART_FREE,
 	KCOPYD_PART_READING,
 	KCOPYD_PART_READ,
 	KCOPYD_PART_WRITING,
+	KCOPYD_PART_VERIFYING,
+	KCOPYD_PART_COMPARING,
+	KCOPYD_PART_FLUSHING,
 };
 
 /**
  * struct kcopyd_part - a stretch of a job that is on its way
  * @job: the job
  * @node: in the list of parts of a job in sequence, in ascending order
- * @pages: the data; zeroes, and not of the pool, in a job that zeroes
+ * @pages: the data, and after it as much room for what is read back, if it is
+ *	verified; zeroes, and not of the pool, in a job that zeroes
  * @offset: sectors from the start of the job to the piece in hand
  * @left: sectors from @offset to the end of the part
  * @count: sectors of the piece in hand; less than @left only while the part
@@ -72,7 +79,7 @@ enum kcopyd_part_state {
  * @state: enum kcopyd_part_state
  * @alone: its reads are not to be merged with others, after one has failed
  * @exempt: its read is the one that is marked in the source's queue
- * @zeroing: in the client's list, in a job that zeroes
+ * @pageless: in the client's list, if it has no pages of the pool
  * @ops: one a destination
  *
  * All of it under the client's lock, but for a part in flight: then what the
@@ -90,7 +97,7 @@ struct kcopyd_part {
 	u8 state;
 	bool alone;
 	bool exempt;
-	struct list_head zeroing;
+	struct list_head pageless;
 	struct kcopyd_op ops[];
 };
 
@@ -132,18 +139,25 @@ union kcopyd_callback {
  * @granule: sectors to which an unreadable place is found: 4 KiB, or a logical
  *	block of the coarsest device if that is larger; a part is whole granules
  * @ignore: go on after errors
- * @seq: write in order
  * @small: goes ahead of large copies
+ * @seq: write in order
  * @zero: there is no source, zeroes are written
+ * @flush: flush the destinations' caches in the end
+ * @verify: read back what was written and compare it
+ * @detect: what is all zeroes need not be written as data
+ * @no_unmap: devices that write zeroes themselves keep the blocks allocated
+ * @request: @context is the struct kcopyd_request that it is part of
+ * @special: any of the seven above, of which ordinary copies have none
  * @reserved: enum kcopyd_reserved
  * @stopped: no further I/O is started
  * @cancelled: that is because it was cancelled
+ * @flushed: the caches are flushed, or being flushed
  * @inflight: parts on their way
  * @streak: small ones that went ahead of it in the list that it waited in last
  * @read_err: as in kcopyd_notify_fn
  * @write_err: as in kcopyd_notify_fn
  * @refused: destinations that are not asked to zero themselves, one bit each; only
- *	of a job that zeroes
+ *	of a job that zeroes or detects zeroes
  * @next: sectors handed out to parts so far
  * @node: in a list of jobs that wait; empty otherwise
  * @next_job: the one after it in a list of jobs that do not
@@ -163,14 +177,25 @@ struct kcopyd_job {
 	u8 num_dests;
 	u8 num_writes;
 	bool ignore;
-	bool seq;
 	bool small;
-	bool zero;
+	union {
+		struct {
+			bool seq : 1;
+			bool zero : 1;
+			bool flush : 1;
+			bool verify : 1;
+			bool detect : 1;
+			bool no_unmap : 1;
+			bool request : 1;
+		};
+		u8 special;
+	};
 	u8 reserved;
 
 	/* Under the client's lock. */
 	bool stopped;
 	bool cancelled;
+	bool flushed;
 	u8 inflight;
 	u8 streak;
 	int read_err;
@@ -198,6 +223,12 @@ struct kcopyd_job {
 static inline struct kcopyd_part *kcopyd_op_part(struct kcopyd_op *op)
 {
 	return container_of(op - op->slot, struct kcopyd_part, ops[0]);
+}
+
+/* How a device is told to zero: mostly it may unmap what then reads as zeroes. */
+static inline blk_opf_t kcopyd_zero_opf(const struct kcopyd_job *job)
+{
+	return REQ_OP_WRITE_ZEROES | (job->no_unmap ? REQ_NOUNMAP : 0);
 }
 
 /* Job objects set aside, each for the largest number of destinations. */
@@ -239,6 +270,8 @@ struct kcopyd_reserve {
 
 struct kcopyd_client;
 
+size_t kcopyd_job_size(unsigned int num_dests);
+void kcopyd_job_init(struct kcopyd_job *job, unsigned int num_dests);
 int kcopyd_reserve_init(struct kcopyd_client *kc);
 void kcopyd_reserve_exit(struct kcopyd_client *kc);
 struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,

@@ -27,10 +27,10 @@ static unsigned int throttle_percent(const struct kcopyd_throttle *t)
 	return t->limits.percent ?: 100;
 }
 
-/* The part is counted once to read, and once for each destination. */
+/* The read, and for each destination the write, and reading that back. */
 static unsigned int part_ios(const struct kcopyd_job *job)
 {
-	return job->num_dests + !job->zero;
+	return job->num_dests * (1 + job->verify) + !job->zero;
 }
 
 /* When a part may begin: not before @now, which is at once. */

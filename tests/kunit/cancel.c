@@ -50,7 +50,7 @@ static void expect_sound(struct kunit *test, struct cancel *c)
 	KUNIT_EXPECT_EQ(test, tclient_free_pages(c->client), PAGES);
 	KUNIT_EXPECT_EQ(test, kc->waiting, 0);
 	KUNIT_EXPECT_EQ(test, kc->together, 0);
-	KUNIT_EXPECT_TRUE(test, list_empty(&kc->zeroing));
+	KUNIT_EXPECT_TRUE(test, list_empty(&kc->pageless));
 }
 
 /* The devices have some of it: that ends, and nothing follows. */

@@ -161,6 +161,8 @@ static blk_status_t transfer(struct tdisk *disk, struct bio *bio)
 		return BLK_STS_IOERR;
 	if (bio_op(bio) == REQ_OP_WRITE_ZEROES)
 		return transfer_zeroes(disk, bio);
+	if (bio->bi_opf & REQ_PREFLUSH && !bio_sectors(bio))
+		return disk->refuse_flush;
 
 	bio_for_each_segment(bv, bio, iter) {
 		u8 *p = bvec_kmap_local(&bv);
@@ -180,6 +182,8 @@ static blk_status_t transfer(struct tdisk *disk, struct bio *bio)
 				memcpy(sector_data(disk, sector), p + at, SECTOR_SIZE);
 			else
 				memcpy(p + at, sector_data(disk, sector), SECTOR_SIZE);
+			if (!write && disk->rotten && sector == disk->rotten)
+				p[at + 100] ^= 1;
 			sector++;
 		}
 		kunmap_local(p);
@@ -285,6 +289,9 @@ static void record(struct tdisk *disk, struct bio *bio, struct tdisk_event *even
 		.count = bio_sectors(bio),
 		.write = op_is_write(bio_op(bio)),
 		.zeroes = bio_op(bio) == REQ_OP_WRITE_ZEROES,
+		.no_unmap = bio->bi_opf & REQ_NOUNMAP,
+		.flush = bio->bi_opf & REQ_PREFLUSH,
+		.prio = bio->bi_ioprio,
 		.arrived = atomic_inc_return(&tdisk_clock),
 		.task = current,
 		.work = current_work(),
@@ -545,6 +552,17 @@ unsigned int tdisk_count_zeroes(struct tdisk *disk)
 	return n;
 }
 
+unsigned int tdisk_count_flushes(struct tdisk *disk)
+{
+	unsigned int i, n = 0;
+
+	spin_lock_irq(&disk->lock);
+	for (i = 0; i < min_t(unsigned int, disk->nr_events, TDISK_MAX_EVENTS); i++)
+		n += disk->events[i].flush;
+	spin_unlock_irq(&disk->lock);
+	return n;
+}
+
 static const struct block_device_operations tdisk_fops = {
 	.owner = THIS_MODULE,
 	.submit_bio = tdisk_submit_bio,
@@ -555,7 +573,8 @@ static struct gendisk *alloc_gendisk(const struct tdisk_options *options)
 #ifdef KCOPYD_HAVE_BLK_ALLOC_DISK_LIMITS
 	struct queue_limits limits = {
 		.logical_block_size = options->block_size,
-		.features = options->zoned ? BLK_FEAT_ZONED : 0,
+		.features = (options->zoned ? BLK_FEAT_ZONED : 0) |
+			    (options->cache ? BLK_FEAT_WRITE_CACHE : 0),
 		.chunk_sectors = options->zoned ? 2048 : 0,
 		.max_write_zeroes_sectors = options->zeroes ? UINT_MAX : 0,
 	};
@@ -568,6 +587,7 @@ static struct gendisk *alloc_gendisk(const struct tdisk_options *options)
 		return ERR_PTR(-ENOMEM);
 	blk_queue_logical_block_size(gd->queue, options->block_size);
 	blk_queue_max_write_zeroes_sectors(gd->queue, options->zeroes ? UINT_MAX : 0);
+	blk_queue_write_cache(gd->queue, options->cache, false);
 	if (options->zoned) {
 		blk_queue_chunk_sectors(gd->queue, 2048);
 		disk_set_zoned(gd, BLK_ZONED_HM);

@@ -48,6 +48,7 @@ enum tdisk_end {
  * @huge: no memory behind it: reads yield tags, writes are checked and counted
  * @zoned: says that it is a host-managed zoned disk
  * @zeroes: says that it can zero sectors itself
+ * @cache: says that it has a cache that has to be flushed
  * @part_start: first sectors of its partitions; 0 is none
  * @part_sectors: and their sizes
  */
@@ -59,6 +60,7 @@ struct tdisk_options {
 	bool huge;
 	bool zoned;
 	bool zeroes;
+	bool cache;
 	u32 part_start[2];
 	u32 part_sectors[2];
 };
@@ -69,6 +71,9 @@ struct tdisk_options {
  * @count: sectors
  * @write: it is a write
  * @zeroes: a write of zeroes, without data
+ * @no_unmap: which is not to unmap anything
+ * @flush: its cache is to be flushed first; of no sectors: and nothing else
+ * @prio: its I/O priority
  * @arrived: when, counted over all disks; never 0
  * @ended: when, counted likewise; 0 if it has not
  * @status: what it ended with
@@ -82,6 +87,9 @@ struct tdisk_event {
 	unsigned int count;
 	bool write;
 	bool zeroes;
+	bool no_unmap;
+	bool flush;
+	unsigned short prio;
 	unsigned int arrived;
 	unsigned int ended;
 	blk_status_t status;
@@ -109,6 +117,8 @@ struct tdisk_fault {
  * @options: as given
  * @delay: jiffies from release to end of a bio, for TDISK_END_WORK
  * @refuse_zeroes: what it ends writes of zeroes without data with, if not 0
+ * @refuse_flush: and flushes
+ * @rotten: reads of this sector yield something else than what is there, if not 0
  * @starve_end: the first slab or page allocation in each end_io fails; not in interrupts
  * @starve_submit: after each bio the nth allocation of its submitter fails; 0: none
  * @starved: allocations that failed so
@@ -139,6 +149,8 @@ struct tdisk {
 	/* Set by tests, while no I/O is under way or where it does not matter. */
 	unsigned long delay;
 	blk_status_t refuse_zeroes;
+	blk_status_t refuse_flush;
+	sector_t rotten;
 	bool starve_end;
 	unsigned int starve_submit;
 	struct page_census *census;
@@ -214,6 +226,7 @@ void tdisk_reset_log(struct tdisk *disk);
 unsigned int tdisk_held_sectors(struct tdisk *disk);
 unsigned int tdisk_count(struct tdisk *disk, bool write);
 unsigned int tdisk_count_zeroes(struct tdisk *disk);
+unsigned int tdisk_count_flushes(struct tdisk *disk);
 unsigned int tdisk_now(void);
 
 #endif /* KCOPYD_TESTS_DISK_H */

@@ -254,6 +254,38 @@ static void copy_callback(int read_err, unsigned int write_err, void *context)
 	complete(&copy->done);
 }
 
+static void request_callback(struct kcopyd_request *request)
+{
+	copy_callback(request->result.read_err, request->result.write_err, request->context);
+}
+
+/* The copy is one of kcopyd_submit(). All its destinations are known. */
+struct kcopyd_request *copy_request(struct copy *copy)
+{
+	struct kcopyd_request *request = kzalloc(kcopyd_request_size(copy->num_dests), GFP_KERNEL);
+
+	if (!request)
+		KUNIT_ASSERT_NOT_NULL(copy->fixture->test, request);
+	request->num_dests = copy->num_dests;
+	request->fn = request_callback;
+	request->context = copy;
+	copy->request = request;
+	return request;
+}
+
+static int submit_request(struct copy *copy, unsigned int flags)
+{
+	struct kcopyd_request *request = copy->request;
+
+	if (copy->zero)
+		flags |= KCOPYD_ZERO;
+	else
+		request->from = copy->passed[0];
+	request->dests = &copy->passed[1];
+	request->flags = flags;
+	return kcopyd_submit(copy->client->kc, request);
+}
+
 /* The regions are scribbled on afterwards: the call must not have kept them. */
 int copy_submit(struct copy *copy, unsigned int flags)
 {
@@ -263,7 +295,9 @@ int copy_submit(struct copy *copy, unsigned int flags)
 	memcpy(dests, copy->dests, sizeof(copy->dests));
 	copy->submitted = true;
 	WRITE_ONCE(copy->submitter, current);
-	if (copy->zero)
+	if (copy->request)
+		copy->result = submit_request(copy, flags);
+	else if (copy->zero)
 		copy->result = kcopyd_zero(copy->client->kc, copy->num_dests, dests, flags,
 					   copy_callback, copy);
 	else
@@ -500,8 +534,10 @@ bool fixture_exit(struct fixture *fixture)
 
 	for (i = 0; i < fixture->nr_disks; i++)
 		tdisk_destroy(fixture->disks[i]);
-	list_for_each_entry_safe(copy, next_copy, &fixture->copies, node)
+	list_for_each_entry_safe(copy, next_copy, &fixture->copies, node) {
+		kfree(copy->request);
 		kfree(copy);
+	}
 	list_for_each_entry_safe(client, next_client, &fixture->clients, node)
 		kfree(client);
 	vfree(fixture->census);

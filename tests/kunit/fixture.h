@@ -60,6 +60,7 @@ struct tclient {
 /**
  * struct copy - a copy, from its arguments to its callback
  * @zero: there is no source: the destinations are zeroed
+ * @request: it is submitted as this request, or NULL
  * @then: called in the callback, or NULL
  * @priv: for the test
  * @result: what kcopyd_copy() returned
@@ -79,6 +80,7 @@ struct copy {
 	struct tdisk *targets[KCOPYD_MAX_DESTS + 1];
 	unsigned int num_dests;
 	bool zero;
+	struct kcopyd_request *request;
 	void (*then)(struct copy *copy);
 	void *priv;
 
@@ -135,6 +137,7 @@ void tclient_hangs(struct tclient *client);
 unsigned int tclient_free_pages(struct tclient *client);
 
 void copy_to(struct copy *copy, struct tdisk *target, sector_t sector);
+struct kcopyd_request *copy_request(struct copy *copy);
 int copy_submit(struct copy *copy, unsigned int flags);
 int copy_cancel(struct copy *copy);
 int copy_cancel_sync(struct copy *copy);
