@@ -63,7 +63,7 @@ builddir:
 clean:
 	rm -rf build
 
-.PHONY: demo check check-full check-clients lint mutate bench
+.PHONY: demo check check-full check-clients lint mutate bench docs
 demo:
 	@samples/copy/demo.sh
 check:
@@ -78,6 +78,8 @@ mutate:
 	@tests/mutate.sh
 bench:
 	@bench/bench.sh $(if $(QUICK),--quick)
+docs:
+	@Documentation/build.sh
 
 .PHONY: help
 help:
@@ -93,4 +95,5 @@ help:
 	@echo 'make lint           check style, and the code with static analysers'
 	@echo 'make bench          measure kcopyd beside the kernel'"'"'s own dm-kcopyd'
 	@echo 'make bench QUICK=1  ... only what has something to reach, without pictures'
+	@echo 'make docs           the documents and the reference of all calls, as HTML'
 	@echo 'make mutate         show that the tests catch deliberate bugs'

@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "core/block.h"
 #include "core/check.h"
 #include "core/client.h"
 #include "core/copy.h"
@@ -16,6 +17,9 @@
 #include "core/throttle.h"
 #include "include/linux/dm-kcopyd.h"
 #include "kcopyd.h"
+
+/* What device-mapper's own sets aside for a client: one job of 512 KiB. */
+#define DM_CLIENT_PAGES (SZ_512K >> PAGE_SHIFT)
 
 /* How often a client that cannot be destroyed yet says so. */
 #define TEARDOWN_REMIND (60 * HZ)
@@ -255,7 +259,7 @@ static __always_inline void job_accept(struct kcopyd_client *kc,
 				       unsigned int num_dests,
 				       const struct io_region *dests,
 				       unsigned int flags, unsigned int block,
-				       bool request)
+				       bool request, bool dm)
 {
 	unsigned int i;
 
@@ -284,6 +288,8 @@ static __always_inline void job_accept(struct kcopyd_client *kc,
 				job->refused |= 1U << i;
 		}
 	}
+	if (dm && from)
+		job->borrow = from->count > DM_CLIENT_PAGES / 8 * PAGE_SECTORS;
 	if (!from)
 		from = dests;
 	job->bdev = from->bdev;
@@ -335,7 +341,8 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 
 	job->callback = callback;
 	job->context = context;
-	job_accept(kc, job, from, num_dests, dests, flags, r, false);
+	job_accept(kc, job, from, num_dests, dests, flags, r, false,
+		   dm);
 	spin_unlock_irq(&kc->lock);
 	return 0;
 }
@@ -448,7 +455,7 @@ int kcopyd_submit(struct kcopyd_client *kc, struct kcopyd_request *request)
 	job->callback = kcopyd_request_callback();
 	job->context = request;
 	job_accept(kc, job, from, request->num_dests, request->dests, flags, r,
-		   true);
+		   true, false);
 	spin_unlock_irq(&kc->lock);
 	return 0;
 }
@@ -743,9 +750,6 @@ EXPORT_SYMBOL_GPL(kcopyd_request_cancel_sync);
  * and reject nothing that the kernel's own dm-kcopyd accepts.
  */
 
-/* What the kernel's own sets aside for a client: one job of 512 KiB. */
-#define DM_CLIENT_PAGES (SZ_512K >> PAGE_SHIFT)
-
 static_assert(sizeof(struct dm_io_region) == sizeof(struct io_region) &&
 	      offsetof(struct dm_io_region, bdev) == offsetof(struct io_region, bdev) &&
 	      offsetof(struct dm_io_region, sector) == offsetof(struct io_region, sector) &&
@@ -923,15 +927,24 @@ EXPORT_SYMBOL_GPL(kcopyd_dm_do_callback);
 
 static int __init kcopyd_init(void)
 {
+	int r;
+
 	kcopyd_dispatch_init();
+	r = kcopyd_blocks_init();
+	if (r)
+		return r;
 	teardown_wq = alloc_workqueue("kcopyd_teardown",
 				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return teardown_wq ? 0 : -ENOMEM;
+	if (teardown_wq)
+		return 0;
+	kcopyd_blocks_exit();
+	return -ENOMEM;
 }
 
 static void __exit kcopyd_exit(void)
 {
 	destroy_workqueue(teardown_wq);
+	kcopyd_blocks_exit();
 }
 
 module_init(kcopyd_init);

@@ -144,7 +144,8 @@ struct kcopyd_bad_range {
  * @bytes_zeroed: written as zeroes by the devices themselves, likewise
  * @bytes_skipped: of the range, that could not be read
  * @nr_bad: ranges in the request's bad
- * @bad_incomplete: there were more than max_bad; the first ones are told
+ * @bad_incomplete: there were more than max_bad at a time, before neighbours had
+ *	become one; the first ones are told
  * @submitted: when it was submitted, in nanoseconds of CLOCK_MONOTONIC
  * @started: when its first part began; 0 if none did
  * @ended: when it ended; its callback comes later

@@ -48,7 +48,7 @@
 
 static char *engine = "kcopyd";
 module_param(engine, charp, 0444);
-MODULE_PARM_DESC(engine, "kcopyd, mainline, dm_io, bio or command");
+MODULE_PARM_DESC(engine, "kcopyd, mainline, dropin, dm_io, bio or command");
 static char *command;
 module_param(command, charp, 0444);
 MODULE_PARM_DESC(command, "What the engine \"command\" has /bin/sh run, instead of src= and dst=");
@@ -431,6 +431,42 @@ static void mainline_submit(struct slot *slot)
 }
 
 /* ------------------------------------------------------------------------- */
+/* kcopyd in its place: what include/linux/dm-kcopyd.h makes of the same calls */
+
+struct dm_kcopyd_client *kcopyd_dm_client_create(struct dm_kcopyd_throttle *throttle);
+void kcopyd_dm_client_destroy(struct dm_kcopyd_client *kc);
+void kcopyd_dm_copy(struct dm_kcopyd_client *kc, struct dm_io_region *from,
+		    unsigned int num_dests, struct dm_io_region *dests,
+		    unsigned int flags, dm_kcopyd_notify_fn fn, void *context);
+
+static int dropin_create(unsigned int i)
+{
+	struct dm_kcopyd_client *kc = kcopyd_dm_client_create(NULL);
+
+	if (IS_ERR(kc))
+		return PTR_ERR(kc);
+	client[i] = kc;
+	return 0;
+}
+
+static void dropin_destroy(unsigned int i)
+{
+	kcopyd_dm_client_destroy(client[i]);
+}
+
+static void dropin_submit(struct slot *slot)
+{
+	struct dm_io_region from = dm_region(&slot->from);
+	struct dm_io_region to[MAX_DESTS];
+	unsigned int i;
+
+	for (i = 0; i < slot->num_dests; i++)
+		to[i] = dm_region(&slot->to[i]);
+	kcopyd_dm_copy(client[slot->client], &from, slot->num_dests, to, 0,
+		       mainline_done, slot);
+}
+
+/* ------------------------------------------------------------------------- */
 /* The floors: a thread moves each slot on to its writes, and to its next job. */
 
 typedef void (*floor_io_fn)(struct slot *slot, const struct io_region *regions, unsigned int nr,
@@ -575,6 +611,7 @@ static void command_step(struct slot *slot)
 static const struct engine engines[] = {
 	{ "kcopyd", ours_create, ours_destroy, ours_submit },
 	{ "mainline", mainline_create, mainline_destroy, mainline_submit },
+	{ "dropin", dropin_create, dropin_destroy, dropin_submit },
 	{ "dm_io", dmio_create, dmio_destroy, dmio_submit, dmio_step, true },
 	{ "bio", no_client, no_client_destroy, bio_floor_submit, bio_floor_step, true },
 	{ "command", no_client, no_client_destroy, hand_over, command_step },

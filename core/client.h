@@ -34,6 +34,7 @@ struct task_struct;
  * @pool: its pages
  * @queues: a queue for each disk
  * @reserve: job objects set aside
+ * @borrowed: blocks that it has borrowed, if it is one of device-mapper's
  * @together: pages for the jobs whose destinations are written together
  * @pageless: parts on their way that have no pages: those that zero or flush
  * @waiting: jobs in @starved, @slowed and the lists of disks; and one more if the
@@ -80,6 +81,7 @@ struct kcopyd_client {
 	struct kcopyd_pool pool;
 	struct kcopyd_queues queues;
 	struct kcopyd_reserve reserve;
+	unsigned int borrowed;
 	unsigned int together;
 	struct list_head pageless;
 	unsigned int waiting;

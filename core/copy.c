@@ -21,6 +21,7 @@
 #include <linux/minmax.h>
 #include <linux/sched/mm.h>
 
+#include "block.h"
 #include "client.h"
 #include "copy.h"
 #include "dispatch.h"
@@ -300,7 +301,74 @@ static void part_without_pages(struct kcopyd_client *kc, struct kcopyd_part *par
 	part->pages = &kcopyd_zero_pages;
 	part->nr_pages = 0;
 	part->exempt = false;
+	part->borrowed = false;
 	list_add_tail(&part->pageless, &kc->pageless);
+}
+
+/*
+ * A borrowed block for the job's next part, or NULL; with *@wait set the job waits
+ * in that list for one of those that its disks have, rather than go on in crumbs. A
+ * disk holds no more than it leaves to others.
+ */
+static struct kcopyd_block *block_grant(struct kcopyd_client *kc,
+					const struct kcopyd_job *job,
+					struct kcopyd_fifo **wait)
+{
+	const unsigned int left = KCOPYD_BLOCKS_CLIENT - kc->borrowed;
+	struct kcopyd_fifo *lent = NULL;
+	struct kcopyd_block *block;
+	unsigned int i;
+
+	/* The rest needs none. */
+	if (part_most(kc, job) * PAGE_SECTORS >= job->count - job->next)
+		return NULL;
+	for (i = 0; i <= job->num_writes; i++) {
+		struct kcopyd_queue *queue = job_queue(job, i);
+
+		if (queue->borrowed)
+			lent = &queue->waiting;
+		if (queue->borrowed > left)
+			*wait = lent;
+	}
+	if (*wait || !left)
+		return NULL;
+	block = kcopyd_block_get(kc->borrowed);
+	if (!block)
+		*wait = lent;
+	return block;
+}
+
+static void block_lent(struct kcopyd_client *kc, struct kcopyd_job *job, int nr)
+{
+	unsigned int i;
+
+	kc->borrowed += nr;
+	for (i = 0; i <= job->num_writes; i++) {
+		struct kcopyd_queue *queue = job_queue(job, i);
+
+		queue->borrowed += nr;
+		if (nr < 0 && !kcopyd_fifo_empty(&queue->waiting) &&
+		    list_empty(&queue->resume))
+			list_add_tail(&queue->resume, &kc->resume);
+	}
+}
+
+/* Begin a part with a block. It counts for nobody's share of the pool. */
+static void block_start(struct kcopyd_client *kc, struct kcopyd_part *part,
+			struct kcopyd_block *block, unsigned int nr)
+{
+	part_without_pages(kc, part);
+	part->pages = block->pages;
+	part->borrowed = true;
+	part_take(part, nr);
+	block_lent(kc, part->job, 1);
+	part_read(part);
+}
+
+static void block_return(struct kcopyd_client *kc, struct kcopyd_part *part)
+{
+	kcopyd_block_put(kcopyd_block_of(part->pages));
+	block_lent(kc, part->job, -1);
 }
 
 /* Begin a part of a job that zeroes: that needs nothing of the pool. */
@@ -441,6 +509,37 @@ static inline unsigned int throttle_grant(struct kcopyd_client *kc,
 				    from) * sets;
 }
 
+enum borrow { BORROWED, BORROW_LATER, BORROW_NOT };
+
+/* As job_advance(), for one part that begins with a block; or not. */
+static enum borrow job_borrow(struct kcopyd_client *kc, struct kcopyd_job *job,
+			      const struct kcopyd_fifo *from,
+			      struct kcopyd_fifo **wait)
+{
+	struct kcopyd_block *block = block_grant(kc, job, wait);
+	struct kcopyd_part *part;
+	unsigned int nr;
+
+	if (block) {
+		part = kcopyd_part_get(job);
+		if (part) {
+			nr = min_t(unsigned int, kcopyd_part_pages(),
+				   KCOPYD_BLOCK_PAGES);
+			nr = throttle_grant(kc, job, nr, from, wait);
+			if (nr) {
+				block_start(kc, part, block, nr);
+				return BORROWED;
+			}
+			kcopyd_part_put(part);
+		}
+		kcopyd_block_put(block);
+	}
+	if (!*wait)
+		return BORROW_NOT;
+	job_wait(kc, job, *wait, from);
+	return BORROW_LATER;
+}
+
 /*
  * Hand out the parts that can be had now.
  *
@@ -486,6 +585,17 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 				return NULL;
 			}
 		}
+		if (unlikely(job->borrow)) {
+			switch (job_borrow(kc, job, from, &wait)) {
+			case BORROWED:
+				from = NULL;
+				continue;
+			case BORROW_LATER:
+				return wait;
+			case BORROW_NOT:
+				break;
+			}
+		}
 		nr = part_grant(kc, job, &wait, &exempt);
 		if (unlikely(!nr)) {
 			job_wait(kc, job, wait, from);
@@ -526,7 +636,7 @@ static struct kcopyd_fifo *fifo_advance(struct kcopyd_client *kc,
 /* Is there I/O of the disk itself, at whose end its list is looked at? */
 static bool queue_in_flight(const struct kcopyd_queue *queue)
 {
-	return queue->reading || queue->writing;
+	return queue->reading || queue->writing || queue->borrowed;
 }
 
 /*
@@ -678,10 +788,13 @@ static noinline void special_retire(struct kcopyd_client *kc,
 {
 	if (part->job->seq && part->state != KCOPYD_PART_FLUSHING)
 		list_del(&part->node);
-	if (part->nr_pages)
+	if (part->nr_pages) {
 		kcopyd_pool_put(&kc->pool, part->pages);
-	else
-		list_del(&part->pageless);
+		return;
+	}
+	list_del(&part->pageless);
+	if (part->borrowed)
+		block_return(kc, part);
 }
 
 /* The part has nothing more to do. */

@@ -69,7 +69,7 @@ enum kcopyd_part_state {
  * @job: the job
  * @node: in the list of parts of a job in sequence, in ascending order
  * @pages: the data, and after it as much room for what is read back, if it is
- *	verified; zeroes, and not of the pool, in a job that zeroes
+ *	verified; zeroes, and not of the pool, in a job that zeroes; or a block
  * @offset: sectors from the start of the job to the piece in hand
  * @left: sectors from @offset to the end of the part
  * @count: sectors of the piece in hand; less than @left only while the part
@@ -78,6 +78,7 @@ enum kcopyd_part_state {
  * @pending: writes of the piece that have not ended
  * @state: enum kcopyd_part_state
  * @alone: its reads are not to be merged with others, after one has failed
+ * @borrowed: its pages are a block
  * @exempt: its read is the one that is marked in the source's queue
  * @pageless: in the client's list, if it has no pages of the pool
  * @ops: one a destination
@@ -95,7 +96,8 @@ struct kcopyd_part {
 	unsigned int nr_pages;
 	u8 pending;
 	u8 state;
-	bool alone;
+	bool alone : 1;
+	bool borrowed : 1;
 	bool exempt;
 	struct list_head pageless;
 	struct kcopyd_op ops[];
@@ -147,7 +149,8 @@ union kcopyd_callback {
  * @detect: what is all zeroes need not be written as data
  * @no_unmap: devices that write zeroes themselves keep the blocks allocated
  * @request: @context is the struct kcopyd_request that it is part of
- * @special: any of the seven above, of which ordinary copies have none
+ * @borrow: large parts can have borrowed blocks
+ * @special: any of the eight above, of which ordinary copies have none
  * @reserved: enum kcopyd_reserved
  * @stopped: no further I/O is started
  * @cancelled: that is because it was cancelled
@@ -187,6 +190,7 @@ struct kcopyd_job {
 			bool detect : 1;
 			bool no_unmap : 1;
 			bool request : 1;
+			bool borrow : 1;
 		};
 		u8 special;
 	};

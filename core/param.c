@@ -3,32 +3,77 @@
 #define pr_fmt(fmt) "kcopyd: " fmt
 
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
 #include <linux/string.h>
 
+#include "export.h"
 #include "param.h"
 
 #define PART_KB_MIN 4
 #define PART_KB_MAX 4096
 
+/* Unless it is set, and however little memory there is. */
+#define SHARED_MB_LEAST 4U
+
 unsigned int kcopyd_part_kb = 512;
 
-static int part_kb_set(const char *value, const struct kernel_param *kp)
-{
-	unsigned int kb;
-	int r = kstrtouint(value, 0, &kb);
+/* Not set: kcopyd_param_init() says. */
+unsigned int kcopyd_shared_mb = UINT_MAX;
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_shared_mb);
 
-	if (!r && kb >= PART_KB_MIN && kb <= PART_KB_MAX) {
-		WRITE_ONCE(kcopyd_part_kb, kb);
+static int number_set(const char *value, const struct kernel_param *kp,
+		      unsigned int least, unsigned int most)
+{
+	unsigned int n;
+	int r = kstrtouint(value, 0, &n);
+
+	if (!r && n >= least && n <= most) {
+		WRITE_ONCE(*(unsigned int *)kp->arg, n);
 		return 0;
 	}
 	/* What sysfs passes on ends in a newline. */
-	pr_err("part_kb: '%.*s' is not a number from %u to %u\n",
-	       (int)min_t(size_t, strcspn(value, "\n"), 32), value,
-	       PART_KB_MIN, PART_KB_MAX);
+	pr_err("%s: '%.*s' is not a number from %u to %u\n", kp->name,
+	       (int)min_t(size_t, strcspn(value, "\n"), 32), value, least,
+	       most);
 	return r ?: -ERANGE;
 }
+
+static int part_kb_set(const char *value, const struct kernel_param *kp)
+{
+	return number_set(value, kp, PART_KB_MIN, PART_KB_MAX);
+}
+
+static unsigned int memory_mb(void)
+{
+	return totalram_pages() >> (20 - PAGE_SHIFT);
+}
+
+static int shared_mb_set(const char *value, const struct kernel_param *kp)
+{
+	return number_set(value, kp, 0, memory_mb() / 2);
+}
+
+/**
+ * kcopyd_param_init() - set what depends on the machine, if nobody has
+ *
+ * Context: Module initialisation.
+ */
+void kcopyd_param_init(void)
+{
+	if (kcopyd_shared_mb == UINT_MAX)
+		kcopyd_shared_mb = max(memory_mb() / 64, SHARED_MB_LEAST);
+}
+
+static const struct kernel_param_ops shared_mb_ops = {
+	.set = shared_mb_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(shared_mb, &shared_mb_ops, &kcopyd_shared_mb, 0644);
+MODULE_PARM_DESC(shared_mb,
+		 "What clients of device-mapper's calls can borrow together, in MiB (default a 64th of the memory)");
 
 static const struct kernel_param_ops part_kb_ops = {
 	.set = part_kb_set,

@@ -9,6 +9,9 @@
 #include <linux/sizes.h>
 
 extern unsigned int kcopyd_part_kb;
+extern unsigned int kcopyd_shared_mb;
+
+void kcopyd_param_init(void);
 
 /* The largest part of a copy, in pages. */
 static inline unsigned int kcopyd_part_pages(void)

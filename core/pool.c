@@ -21,24 +21,30 @@
 /* What a client takes besides its pages is less: 1 MiB with pages of 4 KiB. */
 #define POOL_MARGIN 256
 
-/*
+/**
+ * kcopyd_pool_alloc_piece() - allocate pages that are neighbours
+ * @order: 2^order pages are asked for, or fewer: it is set to what there is
+ * @single: how to allocate a page when there is no larger piece
+ *
  * Large pieces are a bonus (fewer segments a bio), so they are taken only when
- * they come without effort; single pages are what the pool insists on.
+ * they come without effort.
+ *
+ * Context: Process context, may sleep.
+ * Return: the first page, to be freed one by one; or NULL.
  */
-static struct page *pool_alloc_piece(unsigned int *order)
+struct page *kcopyd_pool_alloc_piece(unsigned int *order, gfp_t single)
 {
 	struct page *page;
 
 	for (; *order; --*order) {
-		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
-				   *order);
+		page = alloc_pages(KCOPYD_GFP_SPARE, *order);
 		if (page) {
 			/* Drivers may take references to single pages. */
 			split_page(page, *order);
 			return page;
 		}
 	}
-	return alloc_page(KCOPYD_GFP_CREATE);
+	return alloc_page(single);
 }
 
 /**
@@ -91,7 +97,7 @@ int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages)
 		unsigned int j;
 
 		order = min_t(unsigned int, order, ilog2(nr_pages - i));
-		page = pool_alloc_piece(&order);
+		page = kcopyd_pool_alloc_piece(&order, KCOPYD_GFP_CREATE);
 		if (!page)
 			goto err_free;
 		for (j = 0; j < 1U << order; j++)

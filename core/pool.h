@@ -13,6 +13,9 @@
  */
 #define KCOPYD_GFP_CREATE	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/* What nobody depends on: taken if it can be had without much effort. */
+#define KCOPYD_GFP_SPARE	(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
+
 /*
  * What is convenient to have while copies go on, and has a reserve behind it:
  * taken if it is there, and not from what the system keeps for emergencies.
@@ -55,6 +58,7 @@ static inline void kcopyd_pool_link(struct kcopyd_pool *pool, unsigned int i)
 						       NULL;
 }
 
+struct page *kcopyd_pool_alloc_piece(unsigned int *order, gfp_t single);
 bool kcopyd_pool_fits(unsigned int nr_pages);
 int kcopyd_pool_init(struct kcopyd_pool *pool, unsigned int nr_pages);
 void kcopyd_pool_exit(struct kcopyd_pool *pool);

@@ -161,7 +161,7 @@ void kcopyd_queues_init(struct kcopyd_client *kc, work_func_t work_fn)
 static void queue_check_idle(const struct kcopyd_queue *queue)
 {
 	WARN_ON_ONCE(queue->users || queue->reading || queue->writing ||
-		     queue->coming);
+		     queue->coming || queue->borrowed);
 }
 
 /**

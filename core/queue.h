@@ -124,6 +124,7 @@ struct kcopyd_worker {
  * @reading: pages held by reads from the disk
  * @writing: pages held by writes to the disk, ready ones included
  * @coming: pages held by reads whose data will be written to the disk
+ * @borrowed: parts with a borrowed block that come from the disk or go to it
  * @returned: pages that it holds less since @waiting was looked at
  * @exempt: one of the reads goes to a disk that is full of what others have not
  *	read yet, see part_grant()
@@ -145,6 +146,7 @@ struct kcopyd_queue {
 	unsigned int reading;
 	unsigned int writing;
 	unsigned int coming;
+	unsigned int borrowed;
 	unsigned int returned;
 	bool exempt;
 	bool active;

@@ -60,6 +60,7 @@ result "checkpatch --strict dm-kcopyd.h" \
 kernel_doc() {
 	silent perl "$scripts/kernel-doc" -none -Werror "$@"
 }
+result "documentation" Documentation/build.sh
 result "kernel-doc" kernel_doc kcopyd.h kcopyd.c core/*.[ch] compat/*.h include/linux/*.h
 
 # In a tree of its own: sparse only looks at what is compiled.

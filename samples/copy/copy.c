@@ -37,6 +37,15 @@ module_param(ignore_error, bool, 0444);
 MODULE_PARM_DESC(ignore_error, "Go on after errors (default: stop)");
 module_param(write_seq, bool, 0444);
 MODULE_PARM_DESC(write_seq, "Write each slice in ascending order (default: no)");
+static bool salvage, verify, detect_zeroes, flush;
+module_param(salvage, bool, 0444);
+MODULE_PARM_DESC(salvage, "Copy all that can be read, to a sector (default: no)");
+module_param(verify, bool, 0444);
+MODULE_PARM_DESC(verify, "Read back what was written, and compare (default: no)");
+module_param(detect_zeroes, bool, 0444);
+MODULE_PARM_DESC(detect_zeroes, "Let devices zero themselves (default: no)");
+module_param(flush, bool, 0444);
+MODULE_PARM_DESC(flush, "Flush the caches after each slice (default: no)");
 static unsigned int pages = 1024, chunk_kb = 4096;
 module_param(pages, uint, 0444);
 MODULE_PARM_DESC(pages, "Pages of memory for the data (default 1024)");
@@ -63,7 +72,11 @@ static void copied(int read_err, unsigned int write_err, void *context);
 static int submit(void)
 {
 	const unsigned int flags = (ignore_error ? KCOPYD_IGNORE_ERROR : 0) |
-				   (write_seq ? KCOPYD_WRITE_SEQ : 0);
+				   (write_seq ? KCOPYD_WRITE_SEQ : 0) |
+				   (salvage ? KCOPYD_SALVAGE : 0) |
+				   (verify ? KCOPYD_VERIFY : 0) |
+				   (detect_zeroes ? KCOPYD_DETECT_ZEROES : 0) |
+				   (flush ? KCOPYD_FLUSH : 0);
 	unsigned int i;
 	int r;
 
@@ -109,7 +122,7 @@ static void copied(int read_err, unsigned int write_err, void *context)
 	done += (unsigned long)context;
 	first_read_err = first_read_err ?: read_err;
 	all_write_err |= write_err;
-	if ((read_err || write_err) && !ignore_error)
+	if ((read_err || write_err) && !ignore_error && !salvage)
 		stopped = true;
 
 	r = submit();

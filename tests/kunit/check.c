@@ -113,11 +113,14 @@ static void check_number_of_destinations(struct kunit *test)
 
 static void check_flags(struct kunit *test)
 {
+	const unsigned int known = KCOPYD_IGNORE_ERROR | KCOPYD_WRITE_SEQ | KCOPYD_FLUSH |
+				   KCOPYD_VERIFY | KCOPYD_DETECT_ZEROES | KCOPYD_NO_UNMAP |
+				   KCOPYD_SALVAGE;
 	struct check c = check_new(test);
 	unsigned int bit;
 
 	for (bit = 0; bit < 32; bit++) {
-		if (!(BIT(bit) & (KCOPYD_IGNORE_ERROR | KCOPYD_WRITE_SEQ)))
+		if (!(BIT(bit) & known))
 			expect_rejected(&c, good_copy(&c), BIT(bit) | KCOPYD_WRITE_SEQ, -EINVAL,
 					"unknown flags");
 	}
@@ -128,6 +131,7 @@ static void check_flags(struct kunit *test)
 	/* The values are an ABI. */
 	KUNIT_EXPECT_EQ(test, KCOPYD_IGNORE_ERROR, 2);
 	KUNIT_EXPECT_EQ(test, KCOPYD_WRITE_SEQ, 4);
+	KUNIT_EXPECT_EQ(test, known, 0x1f06);
 }
 
 static void check_count_mismatch(struct kunit *test)

@@ -119,16 +119,16 @@ static void request_zeroes(struct kunit *test)
 	expect_sound(test, &s);
 }
 
+static unsigned int times_left;
+
 /* In its callback it is the caller's again. */
 static void submit_again(struct copy *copy)
 {
-	unsigned int *left = copy->priv;
-
 	KUNIT_EXPECT_EQ(copy->fixture->test, copy->request->result.bytes_read,
 			copy->from.count * SECTOR_SIZE);
-	if (!*left)
+	if (!times_left)
 		return;
-	--*left;
+	WRITE_ONCE(times_left, times_left - 1);
 	atomic_dec(&copy->calls);
 	KUNIT_EXPECT_EQ(copy->fixture->test, copy_submit(copy, 0), 0);
 }
@@ -136,24 +136,25 @@ static void submit_again(struct copy *copy)
 static void request_again(struct kunit *test)
 {
 	struct setup s = setup(test);
-	unsigned int left = 50;
 
+	times_left = 5;
 	s.copy->then = submit_again;
-	s.copy->priv = &left;
 	copy_start(s.copy, 0);
-	KUNIT_EXPECT_TRUE(test, wait_until(!READ_ONCE(left)));
-	KUNIT_EXPECT_EQ(test, kcopyd_client_flush(s.client->kc), 0);
+	KUNIT_EXPECT_TRUE(test, wait_until(!READ_ONCE(times_left)));
 	KUNIT_EXPECT_TRUE(test, wait_until(!READ_ONCE(s.client->kc->jobs)));
 	copy_expect_copied(s.copy, 1);
 	expect_sound(test, &s);
 }
 
-/* Not even a job object. */
+/* Not even a job object. A large one would allocate parts, if there is memory. */
 static void request_allocates_nothing(struct kunit *test)
 {
 	struct setup s = setup(test);
 	bool failed;
 
+	s.copy->from.count = 8;
+	s.copy->dests[0].count = 8;
+	s.copy->dests[1].count = 8;
 	copy_run(s.copy, 0);
 	reinit_completion(&s.copy->done);
 	atomic_set(&s.copy->calls, 0);
@@ -517,7 +518,8 @@ static void request_verify_cannot_read(struct kunit *test)
 	copy_run(s.copy, KCOPYD_VERIFY | KCOPYD_IGNORE_ERROR);
 	copy_expect(s.copy, 0, 1);
 	KUNIT_EXPECT_EQ(test, s.result->mismatch, 0);
-	KUNIT_EXPECT_EQ(test, s.result->failed_offset, 0);
+	KUNIT_EXPECT_LE(test, s.result->failed_offset, 77);
+	KUNIT_EXPECT_GT(test, s.result->failed_offset + s.result->failed_count, 77);
 	copy_expect_copied(s.copy, 0);
 	copy_expect_copied(s.copy, 1);
 	expect_sound(test, &s);
@@ -752,9 +754,9 @@ static void request_salvage_model(struct kunit *test)
 	unsigned int round, i;
 
 	prandom_seed_state(&rnd, 42);
-	for (round = 0; round < 20; round++) {
+	for (round = 0; round < 6; round++) {
 		struct copy *copy = fixture_copy(s.client, s.from, AT, COUNT);
-		struct kcopyd_bad_range bad[TDISK_MAX_FAULTS] = {};
+		struct kcopyd_bad_range bad[2 * TDISK_MAX_FAULTS] = {};
 		sector_t at = 0, skipped = 0;
 		struct kcopyd_request *request;
 
@@ -929,7 +931,7 @@ static void request_cancel_races(struct kunit *test)
 	struct setup s = setup(test);
 	unsigned int i, cancelled = 0;
 
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 100; i++) {
 		struct copy *copy = fixture_copy(s.client, s.from, i, 300);
 		struct canceller c = { .copy = copy };
 

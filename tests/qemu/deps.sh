@@ -14,6 +14,7 @@ group()
 	bench)	echo gnuplot-nox python3 qemu-utils ;;
 	tools)	echo dmsetup e2fsprogs fdisk patch ;;
 	clients) echo dmsetup lvm2 ;;
+	docs)	echo python3-sphinx ;;
 	unit)	echo g++ libgtest-dev ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
 			linux-source-6.1 ;;

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make docs: the documents and the reference of all public calls, from their
+# kernel-doc, as HTML in build/docs. A warning is an error.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tests/qemu/deps.sh docs lint
+kernel_doc=$(tests/qemu/kernel.sh source 6.1)/scripts/kernel-doc
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# reference ARG... : kernel-doc of these files as reStructuredText
+reference() { perl "$kernel_doc" -rst -Werror -sphinx-version 3.1 "$@"; }
+
+cp Documentation/*.rst "$work/"
+{
+	printf '.. SPDX-License-Identifier: GPL-2.0-only\n\n'
+	printf '=========\nReference\n=========\n\n'
+	printf 'Structures and types\n====================\n\n'
+	reference kcopyd.h
+	printf '\nCalls\n=====\n\n'
+	mapfile -t exported < <(git grep -lE '^EXPORT_SYMBOL_GPL' -- '*.c' ':!tests' ':!bench')
+	reference -export "${exported[@]}"
+} >"$work/reference.rst"
+cat >"$work/index.rst" <<'EOF'
+kcopyd
+======
+
+.. toctree::
+   :glob:
+
+   kcopyd
+   *
+EOF
+cat >"$work/conf.py" <<'EOF'
+project = "kcopyd"
+html_show_copyright = False
+EOF
+rm -rf build/docs
+mkdir -p build
+sphinx-build -q -W --keep-going -b html "$work" build/docs
+echo "build/docs/index.html"
