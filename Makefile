@@ -11,6 +11,8 @@
 ifneq ($(filter modules builddir,$(or $(MAKECMDGOALS),modules)),)
 KDIR ?= $(patsubst %/Makefile,%,$(wildcard /lib/modules/$(shell uname -r)/build/Makefile))
 ifeq ($(strip $(KDIR)),)
+# Before a download that takes a while; stdout is for builddir.
+$(shell echo "No headers of the running kernel (/lib/modules/$$(uname -r)/build): taking Debian's 6.1 instead; say KDIR=<kernel build directory> for another." >&2)
 override KDIR := $(shell $(CURDIR)/tests/qemu/kernel.sh headers 6.1)
 endif
 ifeq ($(strip $(KDIR)),)
@@ -83,7 +85,8 @@ docs:
 
 .PHONY: help
 help:
-	@echo 'make                build the modules into build/<kernel release>/'
+	@echo 'make                build the modules into build/<kernel release>/, for the'
+	@echo '                    running kernel, or for Debian'"'"'s 6.1 if it has no headers'
 	@echo 'make KDIR=<dir>     ... for the kernel whose build directory this is'
 	@echo 'make W=1 C=1        ... with more warnings, and with sparse'
 	@echo 'make builddir       print where the modules are (KDIR as for make)'

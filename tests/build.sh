@@ -49,13 +49,26 @@ for kernel in 6.1 6.12 debug-6.1; do
 	result "exported symbols on $kernel" diff "$work/expected" "$work/exported"
 done
 
+# One line says that there are no headers of the running kernel, if nobody says KDIR.
+fallback() {
+	mkdir "$work/bin" && printf '#!/bin/sh\necho none\n' >"$work/bin/uname" &&
+		chmod +x "$work/bin/uname" || return
+	local run=(env -u KDIR PATH="$work/bin:$PATH" make -s builddir)
+	"${run[@]}" >"$work/said" 2>"$work/stderr" || return
+	"${run[@]}" KDIR="$kdir" >"$work/told" 2>&1 || return
+	cat "$work/stderr"
+	[ "$(wc -l <"$work/stderr")" -eq 1 ] && grep -q /lib/modules/none/build "$work/stderr" &&
+		diff "$work/said" "$work/told"
+}
+kdir=$(tests/qemu/kernel.sh headers 6.1)
+result "a build without headers of the running kernel" fallback
+
 # The public header stands on its own in freestanding C++.
 echo '#include "kcopyd.h"' >"$work/header.cpp"
 result "kcopyd.h in C++" g++ -std=c++20 -ffreestanding -Wall -Wextra -Werror \
 	-I. -fsyntax-only "$work/header.cpp"
 
 # The README's example is a module that builds.
-kdir=$(tests/qemu/kernel.sh headers 6.1)
 mkdir "$work/example"
 awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$work/example/example.c"
 cat >>"$work/example/example.c" <<-'END'
