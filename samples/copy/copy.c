@@ -12,6 +12,8 @@
  */
 #define pr_fmt(fmt) "kcopyd-copy: " fmt
 
+#include <linux/blkdev.h>
+#include <linux/err.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -34,9 +36,9 @@ module_param(count, ullong, 0444);
 MODULE_PARM_DESC(count, "Sectors to copy (default 0: to the end of the source)");
 static bool ignore_error, write_seq;
 module_param(ignore_error, bool, 0444);
-MODULE_PARM_DESC(ignore_error, "Go on after errors (default: stop)");
+MODULE_PARM_DESC(ignore_error, "Go on after errors, but for write_seq (default: stop)");
 module_param(write_seq, bool, 0444);
-MODULE_PARM_DESC(write_seq, "Write each slice in ascending order (default: no)");
+MODULE_PARM_DESC(write_seq, "Write each slice in ascending order (default: to zoned devices)");
 static bool salvage, verify, detect_zeroes, flush;
 module_param(salvage, bool, 0444);
 MODULE_PARM_DESC(salvage, "Copy all that can be read, to a sector (default: no)");
@@ -63,7 +65,7 @@ static DEFINE_MUTEX(lock);
 static struct io_region from, to[KCOPYD_MAX_DESTS];	/* the next slice */
 static sector_t submitted, done;			/* in sectors */
 static unsigned int in_flight, all_write_err;
-static int first_read_err, error;
+static int first_read_err, submit_err;
 static bool stopped;
 
 static void copied(int read_err, unsigned int write_err, void *context);
@@ -103,13 +105,43 @@ static int submit(void)
 	return 0;
 }
 
+static bool goes_on_after_errors(void)
+{
+	return (ignore_error || salvage) && !write_seq;
+}
+
 static const char *state(void)
 {
+	const bool errors = first_read_err || all_write_err;
+
 	if (!submitted)
 		return "starting";
 	if (in_flight)
 		return "copying";
-	return first_read_err || all_write_err || error ? "failed" : "done";
+	if (submit_err || (errors && !goes_on_after_errors()))
+		return "failed";
+	if (done < count)
+		return "stopped";
+	return errors ? "done-with-errors" : "done";
+}
+
+/* The last slice has ended: say how far it came and, if there were any, the errors. */
+static void log_end(void)
+{
+	char errors[128] = "";
+	int n = 0;
+
+	if (first_read_err)
+		n += scnprintf(errors + n, sizeof(errors) - n,
+			       ", first read error %pe", ERR_PTR(first_read_err));
+	if (all_write_err)
+		n += scnprintf(errors + n, sizeof(errors) - n,
+			       ", write errors of destinations %#x", all_write_err);
+	if (submit_err)
+		n += scnprintf(errors + n, sizeof(errors) - n,
+			       ", a slice was rejected: %pe", ERR_PTR(submit_err));
+	pr_info("%s: went through %llu of %llu sectors%s\n", state(), (u64)done,
+		count, errors);
 }
 
 /* The callback: a slice has ended, well or badly. It may sleep and submit. */
@@ -122,32 +154,40 @@ static void copied(int read_err, unsigned int write_err, void *context)
 	done += (unsigned long)context;
 	first_read_err = first_read_err ?: read_err;
 	all_write_err |= write_err;
-	if ((read_err || write_err) && !ignore_error && !salvage)
+	if ((read_err || write_err) && !goes_on_after_errors())
 		stopped = true;
 
 	r = submit();
 	/* -EAGAIN: there is no memory now, but another slice will come by. */
 	if (r && !(r == -EAGAIN && in_flight)) {
-		error = r;
+		submit_err = r;
 		stopped = true;
 	}
 	if (!in_flight)
-		pr_info("%s: %llu of %llu sectors, read error %d, failed destinations %#x, error %d\n",
-			state(), (u64)done, count, first_read_err,
-			all_write_err, error);
+		log_end();
 	mutex_unlock(&lock);
 }
 
-/* What cat .../parameters/status prints; a shell can evaluate it. */
+/*
+ * What cat .../parameters/status prints; a shell can evaluate it.
+ *
+ *	state		starting, copying, stopped by rmmod, or how it ended: done;
+ *			done-with-errors: all of it was tried, and what could not be
+ *			read is left out; failed: it stopped at an error
+ *	done, total	sectors whose copy has ended, and all
+ *	read_err	errno of the first read that failed, or 0
+ *	write_err	bit i is set if a write to destination i failed
+ *	submit_err	errno with which kcopyd rejected a slice, or 0
+ */
 static int status_get(char *buffer, const struct kernel_param *kp)
 {
 	int n;
 
 	mutex_lock(&lock);
 	n = sysfs_emit(buffer,
-		       "state=%s done=%llu total=%llu read_err=%d write_err=%#x error=%d\n",
+		       "state=%s done=%llu total=%llu read_err=%d write_err=%#x submit_err=%d\n",
 		       state(), (u64)done, count, first_read_err,
-		       all_write_err, error);
+		       all_write_err, submit_err);
 	mutex_unlock(&lock);
 	return n;
 }
@@ -224,16 +264,19 @@ static int __init copy_init(void)
 	/* Destinations exclusively: nobody mounts them or copies to them. */
 	for (i = 0; !r && i < num_dests; i++)
 		r = open_device(&dests[i], dst[i], &dests, &to[i]);
+	/* kcopyd does so by itself, but this must know when errors are not ignored. */
+	for (i = 0; !r && i < num_dests; i++)
+		write_seq |= bdev_is_zoned(to[i].bdev);
 	if (!r)
 		r = kcopyd_client_create(pages, &client);
 	if (r)
 		goto err_close;
 
 	mutex_lock(&lock);
-	error = submit();
+	submit_err = submit();
 	/* If some slices are on their way, the last callback tells of an error. */
-	stopped = error;
-	r = submitted ? 0 : error;
+	stopped = submit_err;
+	r = submitted ? 0 : submit_err;
 	mutex_unlock(&lock);
 	if (!r)
 		return 0;

@@ -166,6 +166,9 @@ else
 	need_room $((200 + files_mib + 6 * fs_mib))
 fi
 
+say "Ctrl-C ends it at any time: the virtual machine and its disks (in ${TMPDIR:-/tmp})"
+say 'go away then, and only what was installed, downloaded or compiled stays.'
+say
 say '== What the demo needs'
 # In the foreground, where sudo may ask for a password.
 tests/qemu/deps.sh build boot

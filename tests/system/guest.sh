@@ -74,7 +74,7 @@ start() {
 # seconds : since the start of the kernel
 seconds() { cut -d. -f1 /proc/uptime; }
 
-# until_done : waits, and sets state, done, total, read_err, write_err and error
+# until_done : waits, and sets state, done, total, read_err, write_err and submit_err
 until_done() {
 	local end=$(($(seconds) + 300))
 	while :; do
@@ -92,11 +92,11 @@ copy() {
 	until_done
 }
 
-# expect STATE READ_ERR WRITE_ERR [ERROR] : how it should have ended
+# expect STATE READ_ERR WRITE_ERR [SUBMIT_ERR] : how it should have ended
 expect() {
 	[ "$state" = "$1" ] && [ "$read_err" = "$2" ] && [ "$write_err" = "$3" ] &&
-		[ "$error" = "${4:-0}" ] ||
-		fail "expected $1, read error $2, write errors $3, error ${4:-0}; is: $state, $read_err, $write_err, $error"
+		[ "$submit_err" = "${4:-0}" ] ||
+		fail "expected $1, read error $2, write errors $3, rejected ${4:-0}; is: $state, $read_err, $write_err, $submit_err"
 }
 
 # copy_ok PARAMETER... : copies all of it without an error

@@ -36,7 +36,7 @@ bad_to_4k() {
 	fill /dev/n4 2
 	bad na 4099 4099
 	copy src=/dev/na dst=/dev/n4 ignore_error=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/n4 1 --other 2 4096+8
 }
 

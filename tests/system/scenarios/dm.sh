@@ -18,7 +18,7 @@ error_source() {
 	dm err '0 1000 linear /dev/na 0;1000 100 error;1100 20000 linear /dev/na 1100'
 	fill /dev/nb 2
 	copy src=/dev/mapper/err dst=/dev/nb count=20000 ignore_error=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 1 0 20000 --other 2 1000+104
 	copy src=/dev/mapper/err dst=/dev/nb
 	expect failed -5 0x0
@@ -28,7 +28,7 @@ error_destination() {
 	dm err '0 8192 linear /dev/nb 0;8192 8 error;8200 20000 linear /dev/nb 8200'
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/nc,/dev/mapper/err count=20000 ignore_error=1
-	expect failed 0 0x2
+	expect done-with-errors 0 0x2
 	check /dev/nc 1 0 20000
 	check /dev/nb 1 0 20000 --other - 8192+1024
 }
@@ -38,7 +38,7 @@ flakey() {
 	dm flaky '0 65536 flakey /dev/nb 0 0 60 1 error_writes'
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/mapper/flaky,/dev/nc ignore_error=1
-	expect failed 0 0x1
+	expect done-with-errors 0 0x1
 	check /dev/nb 2
 	check /dev/nc 1
 	fill /dev/nd 3

@@ -14,7 +14,7 @@ unreadable() {
 		fill /dev/$name 2
 	done
 	copy src=/dev/na dst=/dev/nb,/dev/nc ignore_error=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	[ "$done" = "$total" ] || fail "only $done of $total sectors"
 	for first; do
 		others="$others --other 2 $first+8"
@@ -41,7 +41,7 @@ granule_from_start() {
 	bad na 1000 1000
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/nb@3 sector=3 count=5000 ignore_error=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 1 3 5000 --other 2 995+8
 	check /dev/nb 2 0 3
 	check /dev/nb 2 5003 0
@@ -52,7 +52,7 @@ odd_tail() {
 	bad na 5002 5002
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/nb sector=0 count=5003 ignore_error=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 1 0 5003 --other 2 5000+3
 	check /dev/nb 2 5003 0
 }
@@ -61,7 +61,7 @@ all_bad() {
 	bad na 0 $((sectors - 1))
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/nb ignore_error=1 count=2048
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 2
 }
 
@@ -70,7 +70,7 @@ area() {
 	bad na 3000 9000
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/nb ignore_error=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 1 --other 2 3000+6008
 }
 
@@ -121,7 +121,7 @@ merged() {
 	bad na "$1" "$1"
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/nb ignore_error=1 "chunk_kb=$2" count=8192
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 1 0 8192 --other 2 $(($1 / 8 * 8))+8
 }
 
@@ -132,7 +132,7 @@ write_ignored() {
 	done
 	bad nc 20000 20000
 	copy src=/dev/na dst=/dev/nb,/dev/nc,/dev/nd ignore_error=1
-	expect failed 0 0x2
+	expect done-with-errors 0 0x2
 	good nc 20000 20000
 	[ "$done" = "$total" ] || fail "only $done of $total sectors"
 	check /dev/nb 1
@@ -157,7 +157,7 @@ both_ignored() {
 	bad nb 20000 20000
 	bad nd 0 0
 	copy src=/dev/na dst=/dev/nb,/dev/nc,/dev/nd ignore_error=1
-	expect failed -5 0x5
+	expect done-with-errors -5 0x5
 	good nb 20000 20000
 	good nd 0 0
 	check /dev/nc 1 --other 2 4096+8

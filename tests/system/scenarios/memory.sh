@@ -77,7 +77,7 @@ destinations() {
 	bad many31 4000 4000
 	bad many7 4000 4000
 	copy src=/dev/na "dst=${list#,}" count=8192 ignore_error=1
-	expect failed 0 0x80000080
+	expect done-with-errors 0 0x80000080
 	rejected 'dst' src=/dev/na "dst=${list#,},/dev/nb" count=8192
 }
 

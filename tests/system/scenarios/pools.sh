@@ -21,7 +21,7 @@ pool_bad() {
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/nb "pages=$1" ignore_error=1
 	good na 10000 10001
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 1 --other 2 10000+8
 }
 

@@ -27,7 +27,7 @@ medium_error() {
 	check /dev/nb 2 4656 16
 	fill /dev/nb 2
 	copy "src=$sd" dst=/dev/nb ignore_error=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 1 --other 2 4656+16
 }
 
