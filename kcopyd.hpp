@@ -46,6 +46,7 @@ inline constexpr may_fail_t may_fail;
 
 /* errno values that the C++ layer itself returns, as negative numbers. */
 inline constexpr int ebusy = 16;
+inline constexpr int einval = 22;
 
 /**
  * struct region - struct io_region with a constructor
@@ -111,6 +112,17 @@ private:
 	unsigned int write_err_;
 };
 
+/**
+ * struct limits - struct kcopyd_limits, of which only some need be named
+ *
+ * As in { .bytes_per_second = 20000000 }; 0 is no limit.
+ */
+struct limits {
+	unsigned long long bytes_per_second = 0;
+	unsigned int ios_per_second = 0;
+	unsigned int percent = 0;
+};
+
 class client;
 
 /**
@@ -139,6 +151,12 @@ protected:
 
 private:
 	friend class client;
+
+	/* False if a copy has it already. */
+	[[nodiscard]] bool take() noexcept
+	{
+		return !__atomic_exchange_n(&pending_, true, __ATOMIC_ACQ_REL);
+	}
 
 	kcopyd_notify_fn notify_;
 	bool pending_ = false;
@@ -204,10 +222,77 @@ private:
 };
 
 /**
+ * class throttle - owns limits on how fast the copies of some clients go
+ *
+ * Empty, or the only owner of a throttle: it can be moved and not copied. On an
+ * empty one, set() fails with -EINVAL and destruction does nothing. Clients that
+ * it was given to keep the limits when it is gone.
+ */
+class [[nodiscard]] throttle {
+public:
+	constexpr throttle() noexcept = default;
+
+	/* Takes over what kcopyd_throttle_create() or release() returned. */
+	explicit throttle(kcopyd_throttle *t) noexcept : t_(t) {}
+
+	throttle(throttle &&other) noexcept : t_(other.release()) {}
+	throttle &operator=(throttle &&other) noexcept;
+	throttle(const throttle &) = delete;
+	throttle &operator=(const throttle &) = delete;
+
+	/* As reset(). */
+	~throttle() { reset(); }
+
+	/**
+	 * create() - create a throttle
+	 * @most: the limits
+	 *
+	 * Context: process context, may sleep.
+	 * Return: the throttle, or -EINVAL (more than 100 percent) or -ENOMEM.
+	 */
+	static result<throttle> create(const limits &most) noexcept;
+
+	/**
+	 * set() - change the limits
+	 * @most: the new ones, which hold for what begins from now on
+	 *
+	 * Context: any, hard interrupts included.
+	 * Return: 0, or -EINVAL and the limits are as they were.
+	 */
+	[[nodiscard]] int set(const limits &most) noexcept;
+
+	/**
+	 * reset() - let go of the throttle, and be empty
+	 *
+	 * Context: process context, may sleep.
+	 */
+	void reset() noexcept;
+
+	[[nodiscard]] explicit operator bool() const noexcept { return t_ != nullptr; }
+
+	/* For the C interface; still owned by this object. */
+	[[nodiscard]] kcopyd_throttle *get() const noexcept { return t_; }
+
+	/* Hands the ownership to the caller, for kcopyd_throttle_destroy(). */
+	[[nodiscard]] kcopyd_throttle *release() noexcept
+	{
+		kcopyd_throttle *t = t_;
+
+		t_ = nullptr;
+		return t;
+	}
+
+private:
+	kcopyd_throttle *t_ = nullptr;
+};
+
+static_assert(sizeof(throttle) == sizeof(void *));
+
+/**
  * class client - owns a client of the copy service, its pages and its workers
  *
  * Empty, or the only owner of a client: it can be moved and not copied. On an
- * empty one, copy() fails with -EINVAL and destruction does nothing.
+ * empty one, all calls fail with -EINVAL and destruction does nothing.
  */
 class [[nodiscard]] client {
 public:
@@ -265,6 +350,84 @@ public:
 	/* The same, for a number of destinations that is only known at run time. */
 	[[nodiscard]] int copy(const region &from, unsigned int num_dests, const region *dests,
 			       flags how, completion_base &done) noexcept;
+
+	/**
+	 * zero() - fill with zeroes
+	 * @dests: what to fill, as many as there are, all of one length
+	 * @how: flags
+	 * @done: told of the end, with a read_error() of 0 unless it was cancelled
+	 *
+	 * By the device where it can, else by writing; takes no pages of the client.
+	 *
+	 * Context: as copy().
+	 * Return: as copy(), with the errno of kcopyd_zero().
+	 */
+	template <size_t N>
+	[[nodiscard]] int zero(const region (&dests)[N], flags how, completion_base &done) noexcept
+	{
+		static_assert(N <= KCOPYD_MAX_DESTS, "more destinations than kcopyd serves");
+		return zero(N, dests, how, done);
+	}
+
+	template <size_t N>
+	[[nodiscard]] int zero(const region (&dests)[N], completion_base &done) noexcept
+	{
+		return zero(dests, flags::none, done);
+	}
+
+	/* The same, for a number of destinations that is only known at run time. */
+	[[nodiscard]] int zero(unsigned int num_dests, const region *dests, flags how,
+			       completion_base &done) noexcept;
+
+	/**
+	 * flush() - wait for the callables that are due
+	 *
+	 * Does not wait for I/O, nor for callables that become due meanwhile.
+	 *
+	 * Context: process context, may sleep.
+	 * Return: 0; -EDEADLK in one of the client's own callables.
+	 */
+	[[nodiscard]] int flush() noexcept;
+
+	/**
+	 * cancel() - cancel the copy that a completion was given to
+	 * @done: the completion
+	 *
+	 * The copy starts no further I/O, and its callable comes as ever, with a
+	 * read_error() of -ECANCELED: soon, but until then @done is pending. What
+	 * the destinations contain is undefined.
+	 *
+	 * Context: any, hard interrupts included. Does not wait.
+	 * Return: 1, or 0 if there is no such copy or it has ended already.
+	 */
+	int cancel(completion_base &done) noexcept;
+
+	/**
+	 * cancel_sync() - cancel the copy that a completion was given to, and wait
+	 * @done: the completion; its callable has returned then, and unless that
+	 *	has started another copy with it, it can be destroyed
+	 *
+	 * Context: process context, may sleep.
+	 * Return: as cancel(); -EDEADLK in one of the client's own callables, and
+	 * nothing is cancelled.
+	 */
+	int cancel_sync(completion_base &done) noexcept;
+
+	/* The same for all copies of the client; they return how many there were. */
+	int cancel_all() noexcept;
+	int cancel_all_sync() noexcept;
+
+	/**
+	 * limit_by() - limit how fast the copies go, queued ones included
+	 * @by: the limits; clients that are given the same throttle share them
+	 *
+	 * Context: process context, may sleep.
+	 * Return: 0; -EINVAL if @by is empty, which is not taken for no limit.
+	 */
+	[[nodiscard]] int limit_by(const throttle &by) noexcept;
+
+	/* Without limits from now on. Context and errors as limit_by(). */
+	int unlimit() noexcept;
 
 	/**
 	 * reset() - destroy the client, and be empty

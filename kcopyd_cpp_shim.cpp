@@ -47,7 +47,7 @@ void client::reset() noexcept
 int client::copy(const region &from, unsigned int num_dests, const region *dests, flags how,
 		 completion_base &done) noexcept
 {
-	if (__atomic_exchange_n(&done.pending_, true, __ATOMIC_ACQ_REL))
+	if (!done.take())
 		return -ebusy;
 
 	/*
@@ -60,6 +60,92 @@ int client::copy(const region &from, unsigned int num_dests, const region *dests
 	if (err)
 		done.fired();
 	return err;
+}
+
+int client::zero(unsigned int num_dests, const region *dests, flags how,
+		 completion_base &done) noexcept
+{
+	if (!done.take())
+		return -ebusy;
+
+	/* As for copy(). */
+	const int err = kcopyd_zero(kc_, num_dests, const_cast<region *>(dests),
+				    static_cast<unsigned int>(how), done.notify_, &done);
+	if (err)
+		done.fired();
+	return err;
+}
+
+int client::flush() noexcept
+{
+	return kcopyd_client_flush(kc_);
+}
+
+int client::cancel(completion_base &done) noexcept
+{
+	return kcopyd_cancel(kc_, done.notify_, &done);
+}
+
+int client::cancel_sync(completion_base &done) noexcept
+{
+	return kcopyd_cancel_sync(kc_, done.notify_, &done);
+}
+
+int client::cancel_all() noexcept
+{
+	return kcopyd_client_cancel(kc_);
+}
+
+int client::cancel_all_sync() noexcept
+{
+	return kcopyd_client_cancel_sync(kc_);
+}
+
+int client::limit_by(const throttle &by) noexcept
+{
+	return by ? kcopyd_client_throttle(kc_, by.get()) : -einval;
+}
+
+int client::unlimit() noexcept
+{
+	return kcopyd_client_throttle(kc_, nullptr);
+}
+
+static kcopyd_limits in_c(const limits &most) noexcept
+{
+	return { most.bytes_per_second, most.ios_per_second, most.percent };
+}
+
+result<throttle> throttle::create(const limits &most) noexcept
+{
+	const kcopyd_limits c = in_c(most);
+	kcopyd_throttle *t = nullptr;
+	const int err = kcopyd_throttle_create(&c, &t);
+
+	if (err)
+		return result<throttle>(err);
+	return result<throttle>(throttle(t));
+}
+
+throttle &throttle::operator=(throttle &&other) noexcept
+{
+	if (this != &other) {
+		reset();
+		t_ = other.release();
+	}
+	return *this;
+}
+
+int throttle::set(const limits &most) noexcept
+{
+	const kcopyd_limits c = in_c(most);
+
+	return kcopyd_throttle_set(t_, &c);
+}
+
+void throttle::reset() noexcept
+{
+	kcopyd_throttle_destroy(release());
 }
 
 } /* namespace kcopyd */

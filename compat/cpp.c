@@ -13,6 +13,7 @@
 static_assert(__same_type(sector_t, unsigned long long));
 static_assert(sizeof(bool) == 1);
 static_assert(EBUSY == 16);
+static_assert(EINVAL == 22);
 
 /**
  * kcopyd_cpp_alloc() - allocate memory for a C++ object

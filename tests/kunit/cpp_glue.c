@@ -2,6 +2,7 @@
 /* The kernel's side of cpp_test.cpp: what it calls, and what only C can call. */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
 
 #include "cpp_test.h"
@@ -11,6 +12,8 @@
 static_assert(CPP_TEST_EIO == EIO);
 static_assert(CPP_TEST_EBUSY == EBUSY);
 static_assert(CPP_TEST_EINVAL == EINVAL);
+static_assert(CPP_TEST_EDEADLK == EDEADLK);
+static_assert(CPP_TEST_ECANCELED == ECANCELED);
 
 /* What a test case works with. */
 struct cpp_fixture {
@@ -38,6 +41,12 @@ int cpp_test_copied(struct kunit *test, unsigned int from, unsigned int to,
 
 	return tdisk_holds(disk_of(test, to), sector, count,
 			   source->options.seed, sector, &where);
+}
+
+int cpp_test_zeroed(struct kunit *test, unsigned int disk, sector_t sector,
+		    sector_t count)
+{
+	return tdisk_is_zero(disk_of(test, disk), sector, count);
 }
 
 void cpp_test_fail(struct kunit *test, unsigned int disk, int write,
@@ -68,6 +77,11 @@ int cpp_test_wait(struct kunit *test)
 	struct cpp_fixture *fixture = test->priv;
 
 	return wait_for_completion_timeout(&fixture->signal, TDISK_TIMEOUT) != 0;
+}
+
+void cpp_test_sleep(void)
+{
+	msleep(100);
 }
 
 void cpp_test_failed(struct kunit *test, const char *what, const char *file,
@@ -136,6 +150,14 @@ CPP_CASE(read_error)
 CPP_CASE(write_error)
 CPP_CASE(destructor_waits)
 CPP_CASE(destroyed_in_callback)
+CPP_CASE(zeroes)
+CPP_CASE(zero_error)
+CPP_CASE(flush)
+CPP_CASE(cancel)
+CPP_CASE(cancel_sync)
+CPP_CASE(cancel_all)
+CPP_CASE(throttle_owned)
+CPP_CASE(limited)
 CPP_CASE(heap)
 CPP_CASE(virtual_functions)
 
@@ -154,6 +176,14 @@ static struct kunit_case cpp_cases[] = {
 	KUNIT_CASE(write_error),
 	KUNIT_CASE(destructor_waits),
 	KUNIT_CASE(destroyed_in_callback),
+	KUNIT_CASE(zeroes),
+	KUNIT_CASE(zero_error),
+	KUNIT_CASE(flush),
+	KUNIT_CASE(cancel),
+	KUNIT_CASE(cancel_sync),
+	KUNIT_CASE(cancel_all),
+	KUNIT_CASE(throttle_owned),
+	KUNIT_CASE(limited),
 	KUNIT_CASE(heap),
 	KUNIT_CASE(virtual_functions),
 	{}

@@ -18,10 +18,12 @@
 using kcopyd::client;
 using kcopyd::completion;
 using kcopyd::flags;
+using kcopyd::limits;
 using kcopyd::may_fail;
 using kcopyd::outcome;
 using kcopyd::region;
 using kcopyd::result;
+using kcopyd::throttle;
 
 namespace
 {
@@ -45,6 +47,7 @@ static_assert(static_cast<unsigned int>(flags::ignore_error | flags::write_seq) 
 static_assert(region(nullptr, 3, 5).sector == 3 && region(nullptr, 3, 5).count == 5);
 
 static_assert(!__is_constructible(client, const client &));
+static_assert(!__is_constructible(throttle, const throttle &));
 static_assert(!__is_constructible(completion<void (*)(const outcome &)>,
 				  completion<void (*)(const outcome &)> &&));
 
@@ -63,6 +66,24 @@ client must_create(kunit *test)
 
 	EXPECT(made.error() == 0);
 	return made.take();
+}
+
+/* So slow that a copy of a whole disk does not end while anybody waits. */
+constexpr limits crawl = { .ios_per_second = 1 };
+constexpr limits none = {};
+
+throttle must_create(kunit *test, const limits &most)
+{
+	result<throttle> made = throttle::create(most);
+
+	EXPECT(made.error() == 0);
+	return made.take();
+}
+
+/* All of a disk. */
+region everything(kunit *test, unsigned int disk)
+{
+	return at(test, disk, 0, CPP_TEST_SECTORS);
 }
 
 } /* namespace */
@@ -133,6 +154,13 @@ CPP_TEST(rejected)
 		client empty;
 
 		EXPECT(empty.copy(nowhere, { nowhere }, done) == -CPP_TEST_EINVAL);
+		EXPECT(empty.zero({ nowhere }, done) == -CPP_TEST_EINVAL);
+		EXPECT(empty.flush() == -CPP_TEST_EINVAL);
+		EXPECT(empty.cancel(done) == -CPP_TEST_EINVAL);
+		EXPECT(empty.cancel_sync(done) == -CPP_TEST_EINVAL);
+		EXPECT(empty.cancel_all() == -CPP_TEST_EINVAL);
+		EXPECT(empty.cancel_all_sync() == -CPP_TEST_EINVAL);
+		EXPECT(empty.unlimit() == -CPP_TEST_EINVAL);
 		EXPECT(!done.pending());
 	}
 	{
@@ -142,6 +170,8 @@ CPP_TEST(rejected)
 		EXPECT(c.copy(nowhere, { nowhere }, done) == -CPP_TEST_EINVAL);
 		EXPECT(c.copy(from, { nowhere }, done) == -CPP_TEST_EINVAL);
 		EXPECT(c.copy(from, 0, nullptr, flags::none, done) == -CPP_TEST_EINVAL);
+		EXPECT(c.zero({ nowhere }, done) == -CPP_TEST_EINVAL);
+		EXPECT(c.zero(0, nullptr, flags::none, done) == -CPP_TEST_EINVAL);
 		EXPECT(c.copy(from, { at(test, 1, 0, 8) }, static_cast<flags>(1U << 31), done) ==
 		       -CPP_TEST_EINVAL);
 		EXPECT(!done.pending());
@@ -274,6 +304,7 @@ CPP_TEST(busy)
 	REQUIRE(c.copy(from, { to }, done) == 0);
 	EXPECT(done.pending());
 	EXPECT(c.copy(from, { to }, done) == -CPP_TEST_EBUSY);
+	EXPECT(c.zero({ to }, done) == -CPP_TEST_EBUSY);
 	EXPECT(done.pending());
 	cpp_test_let_go(test, 0);
 	EXPECT(cpp_test_wait(test));
@@ -346,6 +377,201 @@ CPP_TEST(destroyed_in_callback)
 
 	REQUIRE(c.copy(at(test, 0, 0, 8), { at(test, 1, 0, 8) }, done) == 0);
 	EXPECT(cpp_test_wait(test));
+}
+
+CPP_TEST(zeroes)
+{
+	unsigned int calls = 0;
+	completion done([&, test](const outcome &o) {
+		EXPECT(o.ok());
+		calls++;
+		cpp_test_signal(test);
+	});
+	client c = must_create(test);
+
+	REQUIRE(c.zero({ at(test, 0, 8, 1000) }, done) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(!done.pending());
+	EXPECT(cpp_test_zeroed(test, 0, 8, 1000));
+	EXPECT(cpp_test_copied(test, 0, 0, 0, 8));
+	EXPECT(cpp_test_copied(test, 0, 0, 1008, 8));
+
+	REQUIRE(c.zero({ at(test, 1, 0, 64), at(test, 2, 64, 64) }, flags::write_seq, done) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(cpp_test_zeroed(test, 1, 0, 64));
+	EXPECT(cpp_test_zeroed(test, 2, 64, 64));
+	EXPECT(calls == 2);
+}
+
+CPP_TEST(zero_error)
+{
+	completion done([test](const outcome &o) {
+		EXPECT(o.read_error() == 0);
+		EXPECT(o.write_errors() == 2);
+		cpp_test_signal(test);
+	});
+	client c = must_create(test);
+
+	cpp_test_fail(test, 2, 1, 20);
+	REQUIRE(c.zero({ at(test, 1, 0, 64), at(test, 2, 0, 64) }, flags::ignore_error, done) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(cpp_test_zeroed(test, 1, 0, 64));
+}
+
+CPP_TEST(flush)
+{
+	bool returned = false;
+	client c = must_create(test);
+	completion done([&, test](const outcome &) {
+		/* It would wait for itself. */
+		EXPECT(c.flush() == -CPP_TEST_EDEADLK);
+		cpp_test_signal(test);
+		cpp_test_sleep();
+		returned = true;
+	});
+
+	EXPECT(c.flush() == 0);
+	REQUIRE(c.copy(at(test, 0, 0, 8), { at(test, 1, 0, 8) }, done) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(c.flush() == 0);
+	EXPECT(returned);
+}
+
+CPP_TEST(cancel)
+{
+	unsigned int calls = 0;
+	int err = 0;
+	completion done([&, test](const outcome &o) {
+		calls++;
+		err = o.read_error();
+		cpp_test_signal(test);
+	});
+	completion other([test](const outcome &o) {
+		EXPECT(o.ok());
+		cpp_test_signal(test);
+	});
+	client c = must_create(test);
+
+	EXPECT(c.cancel(done) == 0);
+	cpp_test_hold(test, 0);
+	REQUIRE(c.copy(at(test, 0, 0, 512), { at(test, 1, 0, 512) }, done) == 0);
+	REQUIRE(c.copy(at(test, 2, 512, 8), { at(test, 1, 512, 8) }, other) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(c.cancel(done) == 1);
+	/* Once is enough. */
+	EXPECT(c.cancel(done) == 0);
+	cpp_test_let_go(test, 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(calls == 1);
+	EXPECT(err == -CPP_TEST_ECANCELED);
+	EXPECT(!done.pending());
+	EXPECT(c.cancel(done) == 0);
+}
+
+CPP_TEST(cancel_sync)
+{
+	throttle slow = must_create(test, crawl);
+	client c = must_create(test);
+	int err = 0;
+
+	EXPECT(c.limit_by(slow) == 0);
+	{
+		completion other([](const outcome &) {});
+		completion done([&, test](const outcome &o) {
+			EXPECT(c.cancel_sync(other) == -CPP_TEST_EDEADLK);
+			EXPECT(c.cancel_all_sync() == -CPP_TEST_EDEADLK);
+			err = o.read_error();
+		});
+
+		REQUIRE(c.copy(everything(test, 0), { everything(test, 1) }, done) == 0);
+		EXPECT(c.cancel_sync(done) == 1);
+		EXPECT(!done.pending());
+		EXPECT(c.cancel_sync(done) == 0);
+	}
+	EXPECT(err == -CPP_TEST_ECANCELED);
+}
+
+CPP_TEST(cancel_all)
+{
+	unsigned int cancelled = 0;
+	const auto count = [&](const outcome &o) {
+		cancelled += o.read_error() == -CPP_TEST_ECANCELED;
+	};
+	completion copy(count);
+	completion zero(count);
+	throttle slow = must_create(test, crawl);
+	client c = must_create(test);
+
+	EXPECT(c.limit_by(slow) == 0);
+	cpp_test_hold(test, 2);
+	REQUIRE(c.copy(everything(test, 0), { everything(test, 1) }, copy) == 0);
+	REQUIRE(c.zero({ everything(test, 2) }, zero) == 0);
+	EXPECT(c.cancel_all() == 2);
+	cpp_test_let_go(test, 2);
+	EXPECT(c.cancel_all_sync() == 0);
+	EXPECT(cancelled == 2);
+
+	REQUIRE(c.copy(everything(test, 0), { everything(test, 1) }, copy) == 0);
+	EXPECT(c.cancel_all_sync() == 1);
+	EXPECT(cancelled == 3);
+}
+
+CPP_TEST(throttle_owned)
+{
+	result<throttle> made = throttle::create({ .percent = 101 });
+
+	EXPECT(made.error() == -CPP_TEST_EINVAL);
+	EXPECT(!made.take());
+
+	throttle a = must_create(test, crawl);
+	throttle b = must_create(test, none);
+	kcopyd_throttle *raw = a.get();
+	throttle c(static_cast<throttle &&>(a));
+	throttle &same = c;
+
+	EXPECT(!a);
+	EXPECT(c.get() == raw);
+	b = static_cast<throttle &&>(c);
+	EXPECT(!c);
+	EXPECT(b.get() == raw);
+	c = throttle(b.release());
+	c = static_cast<throttle &&>(same);
+	EXPECT(c.get() == raw);
+	c.reset();
+	EXPECT(!c);
+	c.reset();
+}
+
+CPP_TEST(limited)
+{
+	completion done([test](const outcome &o) {
+		EXPECT(o.ok());
+		cpp_test_signal(test);
+	});
+	throttle slow = must_create(test, crawl);
+	throttle empty;
+	client c = must_create(test);
+
+	EXPECT(empty.set(none) == -CPP_TEST_EINVAL);
+	EXPECT(c.limit_by(empty) == -CPP_TEST_EINVAL);
+	EXPECT(c.limit_by(slow) == 0);
+	REQUIRE(c.copy(everything(test, 0), { everything(test, 1) }, done) == 0);
+	cpp_test_sleep();
+	EXPECT(done.pending());
+	/* What is queued goes faster, too. */
+	EXPECT(slow.set(none) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(cpp_test_copied(test, 0, 1, 0, CPP_TEST_SECTORS));
+
+	/* The client keeps the limits when their owner is gone. */
+	EXPECT(slow.set(crawl) == 0);
+	slow.reset();
+	REQUIRE(c.copy(everything(test, 0), { everything(test, 2) }, done) == 0);
+	cpp_test_sleep();
+	EXPECT(done.pending());
+	EXPECT(c.unlimit() == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(cpp_test_copied(test, 0, 2, 0, CPP_TEST_SECTORS));
 }
 
 namespace

@@ -30,6 +30,14 @@ CPP_TEST(read_error);
 CPP_TEST(write_error);
 CPP_TEST(destructor_waits);
 CPP_TEST(destroyed_in_callback);
+CPP_TEST(zeroes);
+CPP_TEST(zero_error);
+CPP_TEST(flush);
+CPP_TEST(cancel);
+CPP_TEST(cancel_sync);
+CPP_TEST(cancel_all);
+CPP_TEST(throttle_owned);
+CPP_TEST(limited);
 CPP_TEST(heap);
 CPP_TEST(virtual_functions);
 
@@ -37,6 +45,8 @@ CPP_TEST(virtual_functions);
 #define CPP_TEST_EIO	5
 #define CPP_TEST_EBUSY	16
 #define CPP_TEST_EINVAL	22
+#define CPP_TEST_EDEADLK	35
+#define CPP_TEST_ECANCELED	125
 
 /* The disks of a test case, each of this many sectors of its own contents. */
 #define CPP_TEST_DISKS		3
@@ -47,6 +57,10 @@ struct block_device *cpp_test_bdev(struct kunit *test, unsigned int disk);
 /* Do the sectors of disk @to hold what those of disk @from started with? */
 int cpp_test_copied(struct kunit *test, unsigned int from, unsigned int to,
 		    sector_t sector, sector_t count);
+
+/* Is there nothing but zeroes? */
+int cpp_test_zeroed(struct kunit *test, unsigned int disk, sector_t sector,
+		    sector_t count);
 
 /* Reads of the sector fail, or writes to it. */
 void cpp_test_fail(struct kunit *test, unsigned int disk, int write,
@@ -59,6 +73,9 @@ void cpp_test_let_go(struct kunit *test, unsigned int disk);
 /* One signal ends one wait. Returns 0 if none comes in a long time. */
 void cpp_test_signal(struct kunit *test);
 int cpp_test_wait(struct kunit *test);
+
+/* Long enough for what does not wait. */
+void cpp_test_sleep(void);
 
 /* The test case fails, and goes on. */
 void cpp_test_failed(struct kunit *test, const char *what, const char *file,
