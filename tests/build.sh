@@ -85,5 +85,24 @@ END
 result "the README's example" make -C "$kdir" M="$work/example" W=1 \
 	KCFLAGS=-Werror
 
+# So is that of the contract's section on C++, with the Kbuild file that it shows.
+mkdir "$work/cpp"
+awk '/^\t#include "kcopyd.hpp"$/ { on = 1 } /^[^\t]/ { on = 0 } on' Documentation/kcopyd.rst |
+	sed 's/^\t//' >"$work/cpp/logic.cpp"
+echo 'extern "C" int example(block_device *src, block_device *a, block_device *b);
+	int example(block_device *src, block_device *a, block_device *b) { return copy_first_mib(src, a, b); }' \
+	>>"$work/cpp/logic.cpp"
+cat >"$work/cpp/glue.c" <<-'END'
+	#include <linux/module.h>
+	struct block_device;
+	int example(struct block_device *src, struct block_device *a, struct block_device *b);
+	int (*const call)(struct block_device *, struct block_device *, struct block_device *) = example;
+	MODULE_DESCRIPTION("example");
+	MODULE_LICENSE("GPL");
+END
+awk '/^C\+\+$/ { on = 1 } /^Durability$/ { on = 0 } on' Documentation/kcopyd.rst |
+	sed -n '/^\tKCOPYD := /,/cxx.mk$/s/^\t//p' | sed "s|/path/to/kcopyd|$PWD|" >"$work/cpp/Kbuild"
+result "the C++ example" make -C "$kdir" M="$work/cpp" W=1 KCFLAGS=-Werror
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
