@@ -47,7 +47,8 @@ has() {
 # copied [TEXT] : three copies are right, and so is what is left out of another
 copied() {
 	demo
-	ended 0 && has 3 "every sector is the source's${1-}" && has 1 'were not written'
+	ended 0 && has 3 "every sector is the source's${1-}" && has 1 'were not written' &&
+		has 1 ' MiB, failed after ' && has 1 'kcopyd-copy: done-with-errors: '
 }
 
 interrupted() {
