@@ -8,8 +8,8 @@
 #include "fixture.h"
 #include "include/linux/dm-kcopyd.h"
 
-#define DISK_SECTORS 40000
-#define COUNT 20000
+#define DISK_SECTORS 10240
+#define COUNT 10000
 #define BLOCK_SECTORS (KCOPYD_BLOCK_PAGES * PAGE_SECTORS)
 
 struct lent {
@@ -102,10 +102,12 @@ static void block_large_parts(struct kunit *test)
 	struct dm_kcopyd_client *client = lent_client(test);
 	struct tdisk *from = fixture_small_disk(f, 1, DISK_SECTORS);
 	struct tdisk *to = fixture_small_disk(f, 2, DISK_SECTORS);
+	const unsigned int shared = READ_ONCE(kcopyd_shared_mb);
 	unsigned int before;
 
-	kcopyd_blocks_trim(UINT_MAX);
+	WRITE_ONCE(kcopyd_shared_mb, 0);
 	lent_run(test, client, from, to, 1000);
+	WRITE_ONCE(kcopyd_shared_mb, shared);
 	/* An eighth of its own pages. */
 	KUNIT_EXPECT_EQ(test, largest(from), KCOPYD_BLOCK_PAGES / 8 * PAGE_SECTORS);
 
@@ -133,16 +135,16 @@ static void block_errors(struct kunit *test)
 	sector_t where;
 
 	lent_warm(test, client, 4);
-	tdisk_fail(from, false, 5000, 1, BLK_STS_IOERR);
-	tdisk_fail(to, true, 9000, 1, BLK_STS_IOERR);
+	tdisk_fail(from, false, 3000, 1, BLK_STS_IOERR);
+	tdisk_fail(to, true, 8000, 1, BLK_STS_IOERR);
 	init_completion(&lent.done);
 	dm_kcopyd_copy(client, &source, 1, &dest, BIT(DM_KCOPYD_IGNORE_ERROR), lent_done, &lent);
 	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&lent.done, TDISK_TIMEOUT), 0UL);
 	KUNIT_EXPECT_EQ(test, lent.read_err, -EIO);
 	KUNIT_EXPECT_EQ(test, lent.write_err, 1UL);
-	KUNIT_EXPECT_TRUE(test, tdisk_holds(to, 0, 5000, 1, 0, &where));
-	expect_kept(f, to, 5000, 8);
-	KUNIT_EXPECT_TRUE(test, tdisk_holds(to, 5008, 1000, 1, 5008, &where));
+	KUNIT_EXPECT_TRUE(test, tdisk_holds(to, 0, 3000, 1, 0, &where));
+	expect_kept(f, to, 3000, 8);
+	KUNIT_EXPECT_TRUE(test, tdisk_holds(to, 3008, 1000, 1, 3008, &where));
 	KUNIT_EXPECT_EQ(test, of_dm(client)->borrowed, 0);
 
 	/* And it ends at the first one. */

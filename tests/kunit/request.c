@@ -9,9 +9,9 @@
 #include "starve.h"
 
 #define PAGES 64
-#define DISK_SECTORS 24576
+#define DISK_SECTORS 4096
 #define AT 40
-#define COUNT 4001
+#define COUNT 1801
 
 struct setup {
 	struct fixture *f;
@@ -257,14 +257,14 @@ static void request_write_errors(struct kunit *test)
 {
 	struct setup s = setup(test);
 
-	tdisk_fail(s.to2, true, AT + 16 + 2000, 1, BLK_STS_IOERR);
-	tdisk_fail(s.to2, true, AT + 16 + 3000, 1, BLK_STS_IOERR);
+	tdisk_fail(s.to2, true, AT + 16 + 900, 1, BLK_STS_IOERR);
+	tdisk_fail(s.to2, true, AT + 16 + 1500, 1, BLK_STS_IOERR);
 	copy_run(s.copy, KCOPYD_IGNORE_ERROR);
 	copy_expect(s.copy, 0, 2);
 	copy_expect_copied(s.copy, 0);
 	KUNIT_EXPECT_GT(test, s.result->failed_count, 0);
-	KUNIT_EXPECT_LE(test, s.result->failed_offset, 2000);
-	KUNIT_EXPECT_GT(test, s.result->failed_offset + s.result->failed_count, 2000);
+	KUNIT_EXPECT_LE(test, s.result->failed_offset, 900);
+	KUNIT_EXPECT_GT(test, s.result->failed_offset + s.result->failed_count, 900);
 	KUNIT_EXPECT_EQ(test, s.result->bytes_read, COUNT * SECTOR_SIZE);
 	KUNIT_EXPECT_LT(test, s.result->bytes_written, 2 * COUNT * SECTOR_SIZE);
 	KUNIT_EXPECT_GT(test, s.result->bytes_written, COUNT * SECTOR_SIZE);
@@ -362,7 +362,7 @@ static void flush_after_error(struct kunit *test, unsigned int flags, unsigned i
 {
 	struct setup s = setup(test);
 
-	tdisk_fail(s.to2, true, AT + 16 + 2000, 1, BLK_STS_IOERR);
+	tdisk_fail(s.to2, true, AT + 16 + 900, 1, BLK_STS_IOERR);
 	copy_run(s.copy, KCOPYD_FLUSH | flags);
 	copy_expect(s.copy, 0, 2);
 	KUNIT_EXPECT_EQ(test, tdisk_count_flushes(s.to), flushes);
@@ -493,7 +493,7 @@ static void request_verify_finds(struct kunit *test)
 	verify_finds(test, 0, 0);
 	verify_finds(test, KCOPYD_IGNORE_ERROR, 1234);
 	verify_finds(test, KCOPYD_IGNORE_ERROR, COUNT - 1);
-	verify_finds(test, KCOPYD_WRITE_SEQ, 3000);
+	verify_finds(test, KCOPYD_WRITE_SEQ, 1500);
 }
 
 /* Without a request, too, the bit says it. */

@@ -14,7 +14,7 @@ salvage() {
 	fill /dev/nb 2
 	fill /dev/nc 2
 	copy src=/dev/na dst=/dev/nb,/dev/nc salvage=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	[ "$done" = "$total" ] || fail "only $done of $total sectors"
 	check /dev/nb 1 $others
 	check /dev/nc 1 $others
@@ -27,7 +27,7 @@ salvage_blocks() {
 	bad na 12345 12345
 	fill /dev/nb 2
 	copy src=/dev/na dst=/dev/nb salvage=1
-	expect failed -5 0x0
+	expect done-with-errors -5 0x0
 	check /dev/nb 1 --other 2 12344+8
 }
 
@@ -43,7 +43,7 @@ verify_finds() {
 	dm liar '0 65536 flakey /dev/nb 0 0 1000 5 corrupt_bio_byte 100 r 1 0'
 	copy src=/dev/na dst=/dev/nc,/dev/mapper/liar verify=1 ignore_error=1
 	no_dm
-	expect failed 0 0x2
+	expect done-with-errors 0 0x2
 	check /dev/nc 1
 	check /dev/nb 1
 }
