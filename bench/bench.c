@@ -41,6 +41,7 @@
 #include "../compat/dm-io.h"
 #include "../compat/timer.h"
 #include "../kcopyd.h"
+#include "dropin.h"
 #include "mark.h"
 
 #define MAX_DESTS	8
@@ -432,12 +433,6 @@ static void mainline_submit(struct slot *slot)
 
 /* ------------------------------------------------------------------------- */
 /* kcopyd in its place: what include/linux/dm-kcopyd.h makes of the same calls */
-
-struct dm_kcopyd_client *kcopyd_dm_client_create(struct dm_kcopyd_throttle *throttle);
-void kcopyd_dm_client_destroy(struct dm_kcopyd_client *kc);
-void kcopyd_dm_copy(struct dm_kcopyd_client *kc, struct dm_io_region *from,
-		    unsigned int num_dests, struct dm_io_region *dests,
-		    unsigned int flags, dm_kcopyd_notify_fn fn, void *context);
 
 static int dropin_create(unsigned int i)
 {

@@ -40,7 +40,7 @@ verify() {
 # One of two disks returns something else than what is on it.
 verify_finds() {
 	modprobe dm-flakey
-	dm liar '0 65536 flakey /dev/nb 0 0 1000 5 corrupt_bio_byte 100 r 1 0'
+	dm liar '0 65536 flakey /dev/nb 0 0 1000 5 corrupt_bio_byte 100 r 170 0'
 	copy src=/dev/na dst=/dev/nc,/dev/mapper/liar verify=1 ignore_error=1
 	no_dm
 	expect done-with-errors 0 0x2
@@ -72,10 +72,10 @@ zeroes() {
 	fill "$loop" 2
 	dd if=/dev/zero of=/dev/na bs=1M seek=4 count=8 conv=notrunc 2>/dev/null
 	copy_ok src=/dev/na "dst=$loop" count=32768 detect_zeroes=1
+	check "$loop" 1 0 8192
+	check "$loop" 1 24576 8192
+	cmp -n 8388608 "$loop" /dev/zero 4194304 0 || fail 'no zeroes'
 	losetup -d "$loop"
-	check /tmp/loop 1 0 8192
-	check /tmp/loop 1 24576 8192
-	cmp -n 8388608 /tmp/loop /dev/zero 4194304 0 || fail 'no zeroes'
 	kb=$(du -k /tmp/loop | cut -f1)
 	rm /tmp/loop
 	[ "$kb" -le 8500 ] || fail "the file takes $kb KiB"
