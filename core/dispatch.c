@@ -127,6 +127,29 @@ static bool part_is_same(const struct kcopyd_part *part)
 	return true;
 }
 
+/*
+ * A device that says it has read, and has not, is not to be verified by what another
+ * one has left there: no sector is what it should be before.
+ */
+static struct page_list *verify_prepare(const struct kcopyd_part *part)
+{
+	struct page_list *const pages = verify_pages(part);
+	const struct page_list *a = part->pages, *b = pages;
+	unsigned int i;
+
+	for (i = 0; i < part->count; i++) {
+		const unsigned int at = i % PAGE_SECTORS << SECTOR_SHIFT;
+
+		if (i && !at) {
+			a = a->next;
+			b = b->next;
+		}
+		*(u64 *)(page_address(b->page) + at) =
+			~*(u64 *)(page_address(a->page) + at);
+	}
+	return pages;
+}
+
 /* As dispatch_submit(), for a job that is not an ordinary copy. */
 static noinline void dispatch_special(struct kcopyd_client *kc,
 				      struct kcopyd_op *op)
@@ -160,7 +183,7 @@ static noinline void dispatch_special(struct kcopyd_client *kc,
 			op->opf = kcopyd_zero_opf(job);
 		break;
 	case KCOPYD_PART_VERIFYING:
-		request.mem.ptr.pl = verify_pages(part);
+		request.mem.ptr.pl = verify_prepare(part);
 		break;
 	case KCOPYD_PART_COMPARING:
 		kcopyd_copy_end_op(op, part_is_same(part) ? 0 : -EILSEQ);
