@@ -4,11 +4,13 @@
 
 #include <linux/blkdev.h>
 #include <linux/dm-io.h>
+#include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
 #include "core/check.h"
 #include "core/client.h"
+#include "core/clients.h"
 #include "core/copy.h"
 #include "core/dispatch.h"
 #include "core/notify.h"
@@ -28,6 +30,7 @@ static atomic_t last_id = ATOMIC_INIT(0);
 static void client_free(struct kcopyd_client *kc)
 {
 	WARN_ON_ONCE(kc->throttled.throttle);
+	kcopyd_clients_del(kc);
 	if (kc->io_wq)
 		destroy_workqueue(kc->io_wq);
 	if (kc->notify_wq)
@@ -73,6 +76,19 @@ static void teardown_work(struct work_struct *work)
 				     teardown_work));
 }
 
+/* That of the module, or else of the function, that made it. */
+static void client_name(struct kcopyd_client *kc)
+{
+	char symbol[KSYM_SYMBOL_LEN], *name = symbol, *module;
+
+	snprintf(symbol, sizeof(symbol), "%ps", kc->creator);
+	module = strchr(symbol, '[');
+	if (module)
+		name = module + 1;
+	name[strcspn(name, " ]")] = '\0';
+	strscpy(kc->name, name, sizeof(kc->name));
+}
+
 static int client_create(unsigned int num_pages, bool dm, const void *creator,
 			 struct kcopyd_client **result)
 {
@@ -91,12 +107,15 @@ static int client_create(unsigned int num_pages, bool dm, const void *creator,
 	kc->id = atomic_inc_return(&last_id);
 	kc->creator = creator;
 	kc->dm = dm;
+	client_name(kc);
 	spin_lock_init(&kc->lock);
 	init_waitqueue_head(&kc->idle_wait);
 	ratelimit_state_init(&kc->log_limit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
 	INIT_WORK(&kc->teardown_work, teardown_work);
 	INIT_LIST_HEAD(&kc->prepared);
+	INIT_LIST_HEAD(&kc->node);
+	kcopyd_stats_init(kc);
 	kcopyd_notify_init(kc);
 	kcopyd_copy_init(kc);
 	kcopyd_queues_init(kc, kcopyd_dispatch_work);
@@ -129,6 +148,7 @@ static int client_create(unsigned int num_pages, bool dm, const void *creator,
 	if (r)
 		goto err_free;
 
+	kcopyd_clients_add(kc);
 	*result = kc;
 	return 0;
 
@@ -184,6 +204,7 @@ void kcopyd_client_destroy(struct kcopyd_client *kc)
 
 	spin_lock_irq(&kc->lock);
 	kc->shutdown = true;
+	kc->attention |= KCOPYD_ATTENTION_SHUTDOWN;
 	spin_unlock_irq(&kc->lock);
 	kcopyd_throttle_attach(kc, NULL);
 
@@ -255,6 +276,7 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 				  unsigned int flags, union kcopyd_callback callback,
 				  void *context)
 {
+	const bool zero = !from;
 	struct kcopyd_job *job;
 	unsigned int i;
 	int r;
@@ -275,30 +297,32 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 			return reject_for_memory(kc);
 		spin_lock_irq(&kc->lock);
 	}
-	if (unlikely(kc->shutdown && !dm))
-		return reject_shutdown(kc, job);
 
 	job->callback = callback;
 	job->context = context;
-	job->zero = !from;
-	if (!from)
+	kcopyd_job_begin(job, zero);
+	if (zero)
 		from = dests;
 	job->bdev = from->bdev;
 	job->sector = from->sector;
 	job->count = from->count;
 	job->granule = max_t(unsigned int, KCOPYD_GRANULE, r);
 	job->small = from->count <= KCOPYD_SMALL_SECTORS;
+	if (unlikely(!job->small))
+		kcopyd_stats_large(kc, job);
 	job->seq = flags & KCOPYD_WRITE_SEQ;
-	if (job->zero)
+	if (zero)
 		job->refused = 0;
 	for (i = 0; i < num_dests; i++) {
 		/* One that goes wrong may leave a zone that takes no data either. */
-		if (job->zero && bdev_is_zoned(dests[i].bdev))
+		if (zero && bdev_is_zoned(dests[i].bdev))
 			job->refused |= 1U << i;
 		job->dests[i].bdev = dests[i].bdev;
 		job->dests[i].sector = dests[i].sector;
 	}
 	job->ignore = (flags & KCOPYD_IGNORE_ERROR) && !job->seq;
+	if (unlikely(kc->attention) && !kcopyd_stats_attend(kc, job, dm))
+		return reject_shutdown(kc, job);
 	kc->jobs++;
 	kcopyd_copy_start(kc, job);
 	spin_unlock_irq(&kc->lock);
@@ -389,6 +413,7 @@ static int prepare_callback(struct kcopyd_client *kc, bool dm,
 	job->context = context;
 	job->queue = &kc->queues.shared;
 	list_add_tail(&job->node, &kc->prepared);
+	kcopyd_stats_prepared(kc, job);
 	kc->jobs++;
 	spin_unlock_irq(&kc->lock);
 	*result = job;
@@ -485,6 +510,7 @@ int kcopyd_client_flush(struct kcopyd_client *kc)
 		mark.callback.fn = flush_reached;
 	mark.context = &reached;
 	spin_lock_irq(&kc->lock);
+	kcopyd_stats_mark(kc, &mark);
 	kc->jobs++;
 	kcopyd_notify(kc, &mark);
 	spin_unlock_irq(&kc->lock);
@@ -792,7 +818,9 @@ static int __init kcopyd_init(void)
 	kcopyd_dispatch_init();
 	teardown_wq = alloc_workqueue("kcopyd_teardown",
 				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return teardown_wq ? 0 : -ENOMEM;
+	if (!teardown_wq)
+		return -ENOMEM;
+	return 0;
 }
 
 static void __exit kcopyd_exit(void)

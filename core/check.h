@@ -127,7 +127,8 @@ kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 		return -EINVAL;
 	if (unaligned & (largest - 1))
 		return kcopyd_reject_unaligned(kc, from, num_dests, dests, largest);
-	if (from && kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))
+	if (from && unlikely(largest > KCOPYD_GRANULE) &&
+	    kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))
 		return kcopyd_reject(kc, -EINVAL,
 				     "a pool of %u pages cannot hold one logical block of %u bytes",
 				     kc->pool.nr_pages, largest << SECTOR_SHIFT);

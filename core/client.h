@@ -11,6 +11,7 @@
 #include "job.h"
 #include "pool.h"
 #include "queue.h"
+#include "stats.h"
 #include "throttle.h"
 
 struct dm_io_client;
@@ -20,6 +21,7 @@ struct task_struct;
  * struct kcopyd_client - a client
  * @id: its number in messages
  * @creator: who called kcopyd_client_create(), for messages
+ * @name: its name, for people
  * @dm: it was made for device-mapper's calls, which cannot fail
  * @io: memory of dm-io for this client's I/O
  * @io_wq: runs the queues' workers; these may sleep in the block layer
@@ -29,6 +31,7 @@ struct task_struct;
  * @resume_work: goes on with @starved and @resume where that would take long, and
  *	with @slowed when the throttle says so
  * @teardown_work: ends the client when it is destroyed from a callback
+ * @node: in the list of all clients
  * @log_limit: bounds the messages about rejected copies
  * @lock: see below
  * @pool: its pages
@@ -47,6 +50,10 @@ struct task_struct;
  * @done_tail: where the next one is to be linked
  * @jobs: accepted jobs and prepared callbacks that have not returned
  * @shutdown: no further job is accepted, unless of device-mapper's calls
+ * @attention: why the next job is looked at more closely, KCOPYD_ATTENTION_TRACE and
+ *	others
+ * @part_pages: the largest part of a copy
+ * @stats: what it counts
  * @warned: it was said that such a call was not refused
  * @notify_task: the task that runs the callbacks, or NULL
  * @idle_wait: teardown waits here for @jobs to become 0
@@ -61,6 +68,7 @@ struct kcopyd_client {
 	/* Never change after creation. */
 	unsigned int id;
 	const void *creator;
+	char name[KCOPYD_NAME_SIZE];
 	bool dm;
 	struct dm_io_client *io;
 	struct workqueue_struct *io_wq;
@@ -69,6 +77,9 @@ struct kcopyd_client {
 	struct lock_class_key notify_key;
 	struct work_struct resume_work;
 	struct work_struct teardown_work;
+
+	/* Under the mutex of the list. */
+	struct list_head node;
 
 	/* Has a lock of its own. */
 	struct ratelimit_state log_limit;
@@ -92,7 +103,10 @@ struct kcopyd_client {
 	struct kcopyd_job **done_tail;
 	unsigned int jobs;
 	bool shutdown;
+	u8 attention;
 	bool warned;
+	unsigned int part_pages;
+	struct kcopyd_stats stats;
 
 	/* Written by the worker of @notify_work, compared with current by anyone. */
 	struct task_struct *notify_task;
@@ -101,6 +115,13 @@ struct kcopyd_client {
 	wait_queue_head_t idle_wait;
 	wait_queue_head_t cancel_wait;
 };
+
+/* It is being destroyed. */
+#define KCOPYD_ATTENTION_SHUTDOWN	BIT(0)
+/* Somebody follows jobs. */
+#define KCOPYD_ATTENTION_TRACE		BIT(1)
+/* A small copy is to be timed. */
+#define KCOPYD_ATTENTION_SAMPLE		BIT(2)
 
 static inline struct kcopyd_client *kcopyd_job_client(const struct kcopyd_job *job)
 {

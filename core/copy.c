@@ -25,7 +25,7 @@
 #include "copy.h"
 #include "dispatch.h"
 #include "notify.h"
-#include "param.h"
+#include "trace.h"
 
 /* Parts of one job on their way: enough to keep both ends of a copy busy. */
 #define COPY_WINDOW	8
@@ -67,9 +67,10 @@ static inline unsigned int part_most(const struct kcopyd_client *kc,
 {
 	const unsigned int least = part_least(job);
 	const sector_t remaining = job->count - job->next;
-	unsigned int most = kcopyd_part_pages();
 
-	if (remaining > least * PAGE_SECTORS) {
+	if (unlikely(remaining > least * PAGE_SECTORS)) {
+		unsigned int most = kc->part_pages;
+
 		if (!job->zero)
 			most = min(kc->pool.nr_pages / 8, most);
 		most = max(round_down(most, least), least);
@@ -309,6 +310,8 @@ static void job_wait(struct kcopyd_client *kc, struct kcopyd_job *job,
 {
 	kcopyd_fifo_add(fifo, &job->node, job->small);
 	kc->waiting++;
+	if (fifo != from)
+		kcopyd_stats_wait(kc, fifo);
 	if (fifo == from)
 		kcopyd_fifo_first(fifo, &job->node, job->small);
 	else if (from && !job->small)
@@ -385,6 +388,7 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 				return from ? wait : NULL;
 			}
 			zero_start(kc, part, nr);
+			kc->stats.parts++;
 			from = NULL;
 			continue;
 		}
@@ -414,6 +418,7 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		if (unlikely(exempt))
 			job->queue->exempt = true;
 		part_start(kc, part, nr, exempt);
+		kc->stats.parts++;
 		from = NULL;
 	}
 	return NULL;
@@ -568,6 +573,12 @@ static inline void job_continue(struct kcopyd_client *kc, struct kcopyd_job *job
 	}
 }
 
+static void zero_retire(struct kcopyd_client *kc, struct kcopyd_part *part)
+{
+	list_del(&part->zeroing);
+	kc->stats.zeroed += part->count;
+}
+
 /* The part has nothing more to do. */
 static inline void part_retire(struct kcopyd_client *kc, struct kcopyd_part *part)
 {
@@ -578,7 +589,7 @@ static inline void part_retire(struct kcopyd_client *kc, struct kcopyd_part *par
 	if (likely(part->nr_pages))
 		kcopyd_pool_put(&kc->pool, part->pages);
 	else
-		list_del(&part->zeroing);
+		zero_retire(kc, part);
 	job->inflight--;
 	kcopyd_part_put(part);
 }
@@ -604,6 +615,7 @@ static void seq_next(struct kcopyd_client *kc, struct kcopyd_job *job)
 	if (!part || part->state != KCOPYD_PART_READ)
 		return;
 	if (job->stopped) {
+		kcopyd_stats_dropped(kc, part);
 		part_forget(part);
 		part_retire(kc, part);
 	} else {
@@ -617,6 +629,7 @@ static __always_inline bool part_next(struct kcopyd_client *kc,
 {
 	struct kcopyd_job *job = part->job;
 
+	kc->stats.moved += part->count;
 	part->offset += part->count;
 	part->left -= part->count;
 	if (part->left && !job->stopped) {
@@ -654,6 +667,7 @@ static noinline bool read_failed(struct kcopyd_client *kc,
 			if (!job->ignore)
 				job->stopped = true;
 		}
+		kcopyd_stats_unread(kc, part, err);
 		part_forget(part);
 		return part_next(kc, part);
 	}
@@ -700,7 +714,13 @@ static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 				job->stopped = true;
 		}
 	}
-	return !--part->pending && part_next(kc, part);
+	if (unlikely(err))
+		kcopyd_stats_unwritten(kc, part, err);
+	if (unlikely(--part->pending)) {
+		kcopyd_stats_more(kc, part);
+		return false;
+	}
+	return part_next(kc, part);
 }
 
 /* Is there no part on its way any more? The throttle is to know. */
@@ -742,6 +762,8 @@ static void job_cancel(struct kcopyd_client *kc, struct kcopyd_job *job)
 	job->read_err = -ECANCELED;
 	job->cancelled = true;
 	job->stopped = true;
+	job->watch |= KCOPYD_WATCH_ERROR;
+	trace_job_cancelled(kc, job);
 	for (i = 0; job->inflight && i <= job->num_writes; i++) {
 		struct kcopyd_ready *ready = &job_queue(job, i)->ready;
 
@@ -902,11 +924,24 @@ void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 	bool part_ended;
 
 	spin_lock_irqsave(&kc->lock, flags);
-	if (part->state == KCOPYD_PART_READING)
+	if (part->state == KCOPYD_PART_READING) {
+		trace_part_read(part, err);
 		part_ended = read_end(kc, part, err);
-	else
+	} else {
+		trace_part_written(part, op->slot, err);
 		part_ended = write_end(kc, part, op->slot, err);
+	}
 	op_ended(kc, job, part_ended, flags);
+}
+
+static void end_all_traced(const struct kcopyd_part *part, unsigned int failed)
+{
+	unsigned int i;
+
+	if (!trace_part_written_enabled())
+		return;
+	for (i = 0; i < part->job->num_dests; i++)
+		trace_part_written(part, i, failed & (1U << i) ? -EIO : 0);
 }
 
 /**
@@ -924,6 +959,8 @@ void kcopyd_copy_end_all(struct kcopyd_op *op, unsigned int failed)
 	unsigned long flags;
 
 	spin_lock_irqsave(&kc->lock, flags);
+	end_all_traced(part, failed);
+	kcopyd_stats_together(kc, part, failed);
 	job->write_err |= failed;
 	if (failed && !job->ignore)
 		job->stopped = true;
@@ -1028,10 +1065,6 @@ void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 		job->dests[0].queue = queue_use(kc, disk_key(job->dests[0].bdev));
 	else
 		use_queues(kc, job);
-	job->stopped = false;
-	job->cancelled = false;
-	job->inflight = 0;
-	job->streak = 0;
 	INIT_LIST_HEAD(&job->node);
 	if (job->seq)
 		INIT_LIST_HEAD(&job->parts);
@@ -1045,6 +1078,8 @@ void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 		part_start(kc, job->first, nr, false);
 		if (job->next == job->count)
 			return;
+	} else {
+		kcopyd_stats_long_way(kc, job);
 	}
 	job_continue(kc, job);
 }

@@ -6,6 +6,7 @@
 #ifndef KCOPYD_CORE_JOB_H
 #define KCOPYD_CORE_JOB_H
 
+#include <linux/bits.h>
 #include <linux/blk_types.h>
 #include <linux/list.h>
 #include <linux/slab.h>
@@ -134,8 +135,9 @@ union kcopyd_callback {
  * @ignore: go on after errors
  * @seq: write in order
  * @small: goes ahead of large copies
- * @zero: there is no source, zeroes are written
  * @reserved: enum kcopyd_reserved
+ * @zero: there is no source, zeroes are written
+ * @watch: why its end is looked at more closely, KCOPYD_WATCH_ID and others
  * @stopped: no further I/O is started
  * @cancelled: that is because it was cancelled
  * @inflight: parts on their way
@@ -144,6 +146,8 @@ union kcopyd_callback {
  * @write_err: as in kcopyd_notify_fn
  * @refused: destinations that are not asked to zero themselves, one bit each; only
  *	of a job that zeroes
+ * @id: its number in the client, if @watch says so
+ * @began: when it was accepted, in nanoseconds, if @watch says so
  * @next: sectors handed out to parts so far
  * @node: in a list of jobs that wait; empty otherwise
  * @next_job: the one after it in a list of jobs that do not
@@ -165,10 +169,11 @@ struct kcopyd_job {
 	bool ignore;
 	bool seq;
 	bool small;
-	bool zero;
 	u8 reserved;
+	bool zero;
 
 	/* Under the client's lock. */
+	u8 watch;
 	bool stopped;
 	bool cancelled;
 	u8 inflight;
@@ -176,6 +181,8 @@ struct kcopyd_job {
 	int read_err;
 	unsigned int write_err;
 	unsigned int refused;
+	u32 id;
+	u64 began;
 	sector_t next;
 	union {
 		struct list_head node;
@@ -185,6 +192,28 @@ struct kcopyd_job {
 
 	struct kcopyd_dest dests[];
 };
+
+/* It has a number. */
+#define KCOPYD_WATCH_ID		BIT(0)
+/* It is timed. */
+#define KCOPYD_WATCH_TIME	BIT(1)
+/* Something of it has failed, or it was cancelled. */
+#define KCOPYD_WATCH_ERROR	BIT(2)
+/* It zeroes. */
+#define KCOPYD_WATCH_ZERO	BIT(3)
+/* It is a prepared callback. */
+#define KCOPYD_WATCH_CALLBACK	BIT(4)
+/* It is what a flush waits for. */
+#define KCOPYD_WATCH_MARK	BIT(5)
+
+/* It is no copy. */
+#define KCOPYD_WATCH_OTHER	(KCOPYD_WATCH_ZERO | KCOPYD_WATCH_CALLBACK | KCOPYD_WATCH_MARK)
+
+/* Its number, or 0 if it has none. */
+static inline u32 kcopyd_job_id(const struct kcopyd_job *job)
+{
+	return job->watch & KCOPYD_WATCH_ID ? job->id : 0;
+}
 
 /* The granule of devices with small logical blocks, in sectors: 4 KiB. */
 #define KCOPYD_GRANULE 8U
@@ -292,6 +321,16 @@ static inline void kcopyd_reserve_put(struct kcopyd_reserve *reserve,
 	reserve->nr_free++;
 }
 
+/* What a copy, or what zeroes, begins with: stores that are next to each other. */
+static inline void kcopyd_job_begin(struct kcopyd_job *job, bool zero)
+{
+	job->zero = zero;
+	job->watch = zero ? KCOPYD_WATCH_ZERO : 0;
+	job->stopped = false;
+	job->cancelled = false;
+	job->inflight = 0;
+}
+
 /**
  * kcopyd_job_put() - give a job object back
  * @reserve: the client's objects
@@ -303,9 +342,9 @@ static inline void kcopyd_reserve_put(struct kcopyd_reserve *reserve,
 static inline struct kcopyd_job *kcopyd_job_put(struct kcopyd_reserve *reserve,
 						struct kcopyd_job *job)
 {
-	if (unlikely(job->reserved == KCOPYD_RESERVED_CALLER)) {
-		return NULL;
-	} else if (unlikely(job->reserved != KCOPYD_RESERVED_NOT)) {
+	if (unlikely(job->reserved != KCOPYD_RESERVED_NOT)) {
+		if (job->reserved == KCOPYD_RESERVED_CALLER)
+			return NULL;
 		reserve->used[job->reserved]--;
 		kcopyd_reserve_put(reserve, job);
 	} else if (job->num_dests == 1 && reserve->nr_kept < KCOPYD_JOBS_KEPT) {

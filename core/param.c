@@ -7,6 +7,7 @@
 #include <linux/printk.h>
 #include <linux/string.h>
 
+#include "clients.h"
 #include "param.h"
 
 #define PART_KB_MIN 4
@@ -21,6 +22,7 @@ static int part_kb_set(const char *value, const struct kernel_param *kp)
 
 	if (!r && kb >= PART_KB_MIN && kb <= PART_KB_MAX) {
 		WRITE_ONCE(kcopyd_part_kb, kb);
+		kcopyd_clients_part_size();
 		return 0;
 	}
 	/* What sysfs passes on ends in a newline. */
