@@ -12,6 +12,7 @@
 #include "core/client.h"
 #include "core/clients.h"
 #include "core/copy.h"
+#include "core/debugfs.h"
 #include "core/dispatch.h"
 #include "core/notify.h"
 #include "core/throttle.h"
@@ -820,11 +821,13 @@ static int __init kcopyd_init(void)
 				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!teardown_wq)
 		return -ENOMEM;
+	kcopyd_debugfs_init();
 	return 0;
 }
 
 static void __exit kcopyd_exit(void)
 {
+	kcopyd_debugfs_exit();
 	destroy_workqueue(teardown_wq);
 }
 
