@@ -16,6 +16,7 @@
 #include "core/dispatch.h"
 #include "core/notify.h"
 #include "core/throttle.h"
+#include "core/tune.h"
 #include "include/linux/dm-kcopyd.h"
 #include "kcopyd.h"
 
@@ -56,11 +57,11 @@ static void teardown_remind(struct kcopyd_client *kc)
 		fn = job->callback.fn;
 	spin_unlock_irq(&kc->lock);
 
-	pr_warn("client %u (%ps): destroy is waiting for %u copies and callbacks\n",
-		kc->id, kc->creator, READ_ONCE(kc->jobs));
+	pr_warn("client %u (%s): destroy is waiting for %u copies and callbacks\n",
+		kc->id, kc->name, READ_ONCE(kc->jobs));
 	if (fn)
-		pr_warn("client %u (%ps): the callback %ps was prepared, and kcopyd_do_callback() not called for it\n",
-			kc->id, kc->creator, fn);
+		pr_warn("client %u (%s): the callback %ps was prepared, and kcopyd_do_callback() not called for it\n",
+			kc->id, kc->name, fn);
 }
 
 static void client_teardown(struct kcopyd_client *kc)
@@ -77,12 +78,12 @@ static void teardown_work(struct work_struct *work)
 				     teardown_work));
 }
 
-/* That of the module, or else of the function, that made it. */
-static void client_name(struct kcopyd_client *kc)
+/* If nobody gave it one: that of the module, or else of the function, that made it. */
+static void client_name(struct kcopyd_client *kc, const void *creator)
 {
 	char symbol[KSYM_SYMBOL_LEN], *name = symbol, *module;
 
-	snprintf(symbol, sizeof(symbol), "%ps", kc->creator);
+	snprintf(symbol, sizeof(symbol), "%ps", creator);
 	module = strchr(symbol, '[');
 	if (module)
 		name = module + 1;
@@ -90,8 +91,9 @@ static void client_name(struct kcopyd_client *kc)
 	strscpy(kc->name, name, sizeof(kc->name));
 }
 
-static int client_create(unsigned int num_pages, bool dm, const void *creator,
-			 struct kcopyd_client **result)
+/* @name: NULL if it is to be called after its creator */
+static int client_create(const char *name, unsigned int num_pages, bool dm,
+			 const void *creator, struct kcopyd_client **result)
 {
 	struct dm_io_client *io;
 	struct kcopyd_client *kc;
@@ -106,9 +108,11 @@ static int client_create(unsigned int num_pages, bool dm, const void *creator,
 		goto err_log;
 
 	kc->id = atomic_inc_return(&last_id);
-	kc->creator = creator;
 	kc->dm = dm;
-	client_name(kc);
+	if (name)
+		strscpy(kc->name, name, sizeof(kc->name));
+	else
+		client_name(kc, creator);
 	spin_lock_init(&kc->lock);
 	init_waitqueue_head(&kc->idle_wait);
 	ratelimit_state_init(&kc->log_limit, DEFAULT_RATELIMIT_INTERVAL,
@@ -117,6 +121,7 @@ static int client_create(unsigned int num_pages, bool dm, const void *creator,
 	INIT_LIST_HEAD(&kc->prepared);
 	INIT_LIST_HEAD(&kc->node);
 	kcopyd_stats_init(kc);
+	kcopyd_tune_init(kc);
 	kcopyd_notify_init(kc);
 	kcopyd_copy_init(kc);
 	kcopyd_queues_init(kc, kcopyd_dispatch_work);
@@ -161,6 +166,13 @@ err_log:
 	return r;
 }
 
+static int reject_create(const void *creator, unsigned int num_pages)
+{
+	pr_err_ratelimited("%ps: client rejected: %s\n", creator,
+			   num_pages ? "no place for the result" : "no pages");
+	return -EINVAL;
+}
+
 /**
  * kcopyd_client_create() - create a client
  * @num_pages: pages to set aside for the data of its copies, at least 1; the
@@ -175,15 +187,51 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 {
 	const void *creator = __builtin_return_address(0);
 
-	if (!num_pages || !result) {
-		pr_err_ratelimited("%ps: client rejected: %s\n", creator,
-				   num_pages ? "no place for the result" :
-					       "no pages");
-		return -EINVAL;
-	}
-	return client_create(num_pages, false, creator, result);
+	if (!num_pages || !result)
+		return reject_create(creator, num_pages);
+	return client_create(NULL, num_pages, false, creator, result);
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_create);
+
+#define NAME_CHARACTERS	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
+
+/* What is wrong with a name, or NULL. */
+static const char *name_flaw(const char *name)
+{
+	if (!name || !*name)
+		return "no name";
+	if (strnlen(name, KCOPYD_NAME_SIZE) == KCOPYD_NAME_SIZE)
+		return "a name of more than 31 characters";
+	if (name[strspn(name, NAME_CHARACTERS)])
+		return "a name with other characters than letters, digits and ._:-";
+	return NULL;
+}
+
+/**
+ * kcopyd_client_create_named() - create a client with a name
+ * @name: for people to read: of up to 31 letters, digits, and characters of ``._:-``;
+ *	several clients can have the same
+ * @num_pages: as for kcopyd_client_create()
+ * @result: as for kcopyd_client_create()
+ *
+ * Context: As kcopyd_client_create().
+ * Return: As kcopyd_client_create(); -EINVAL also for any other name.
+ */
+int kcopyd_client_create_named(const char *name, unsigned int num_pages,
+			       struct kcopyd_client **result)
+{
+	const void *creator = __builtin_return_address(0);
+	const char *flaw = name_flaw(name);
+
+	if (!num_pages || !result)
+		return reject_create(creator, num_pages);
+	if (flaw) {
+		pr_err_ratelimited("%ps: client rejected: %s\n", creator, flaw);
+		return -EINVAL;
+	}
+	return client_create(name, num_pages, false, creator, result);
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_create_named);
 
 /**
  * kcopyd_client_destroy() - destroy a client
@@ -210,8 +258,8 @@ void kcopyd_client_destroy(struct kcopyd_client *kc)
 	kcopyd_throttle_attach(kc, NULL);
 
 	if (kcopyd_in_callback(kc)) {
-		pr_err("client %u (%ps): destroyed from its own callback; the rest is done when the callback has returned\n",
-		       kc->id, kc->creator);
+		pr_err("client %u (%s): destroyed from its own callback; the rest is done when the callback has returned\n",
+		       kc->id, kc->name);
 		queue_work(teardown_wq, &kc->teardown_work);
 		return;
 	}
@@ -247,6 +295,50 @@ int kcopyd_client_throttle(struct kcopyd_client *kc,
 	return 0;
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_throttle);
+
+/**
+ * kcopyd_client_resize() - give a client more pages, or fewer
+ * @kc: the client
+ * @num_pages: how many, at least 1
+ *
+ * The new pages are there before the old ones go. No part of a copy begins until
+ * those on their way have ended, so it takes as long as these; what is queued goes on
+ * then. One change waits for the other.
+ *
+ * Context: Process context, may sleep, but not in the client's own callbacks.
+ * Return: 0, or everything is as it was: -EINVAL for a NULL client and for no pages;
+ * -ENOMEM; -EBUSY if a copy that was accepted, at whatever time, could not be done
+ * with so few; -EINTR if the caller is being killed; -EDEADLK in one of the client's
+ * own callbacks; -ESHUTDOWN while the client is being destroyed.
+ */
+int kcopyd_client_resize(struct kcopyd_client *kc, unsigned int num_pages)
+{
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (kcopyd_in_callback(kc))
+		return kcopyd_reject(kc, -EDEADLK,
+				     "a resize in its own callback might wait for that");
+	return kcopyd_tune_pages(kc, num_pages);
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_resize);
+
+/**
+ * kcopyd_client_set_part_size() - set the largest part of a client's copies
+ * @kc: the client
+ * @kib: its size in KiB, from 4 to 4096; 0 is that of the module's parameter part_kb
+ *
+ * It holds for parts that begin from now on.
+ *
+ * Context: Process context.
+ * Return: 0; -EINVAL for a NULL client and for other sizes.
+ */
+int kcopyd_client_set_part_size(struct kcopyd_client *kc, unsigned int kib)
+{
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	return kcopyd_tune_part_kb(kc, kib);
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_set_part_size);
 
 static int reject_for_memory(struct kcopyd_client *kc)
 {
@@ -673,7 +765,7 @@ struct dm_kcopyd_client *kcopyd_dm_client_create(struct dm_kcopyd_throttle *thro
 		if (!limit)
 			return ERR_PTR(-ENOMEM);
 	}
-	r = client_create(DM_CLIENT_PAGES, true, __builtin_return_address(0),
+	r = client_create(NULL, DM_CLIENT_PAGES, true, __builtin_return_address(0),
 			  &kc);
 	if (!r)
 		kcopyd_throttle_attach(kc, limit);
@@ -714,8 +806,8 @@ static noinline void dm_reject(struct kcopyd_client *kc, unsigned int num_dests,
 {
 	struct kcopyd_job *job;
 
-	pr_err_ratelimited("client %u (%ps): %u destinations, from 1 to %u are possible\n",
-			   kc->id, kc->creator, num_dests, KCOPYD_MAX_DESTS);
+	pr_err_ratelimited("client %u (%s): %u destinations, from 1 to %u are possible\n",
+			   kc->id, kc->name, num_dests, KCOPYD_MAX_DESTS);
 	if (!prepare_callback(kc, true, callback, context, &job))
 		kcopyd_do_callback(job, -EINVAL, ~0U);
 }

@@ -31,7 +31,7 @@ int kcopyd_reject(struct kcopyd_client *kc, int err, const char *fmt, ...)
 
 	va_start(args, fmt);
 	vaf.va = &args;
-	pr_err("client %u (%ps): request rejected: %pV\n", kc->id, kc->creator,
+	pr_err("client %u (%s): request rejected: %pV\n", kc->id, kc->name,
 	       &vaf);
 	va_end(args);
 	return err;
@@ -148,10 +148,12 @@ unsigned int kcopyd_check_dm(struct kcopyd_client *kc,
 		else if (from && kcopyd_overlap(from, dest))
 			flaw = "a destination overlaps the source";
 	}
+	if (unlikely(largest > KCOPYD_GRANULE))
+		kcopyd_tune_holds(kc, DIV_ROUND_UP(largest, PAGE_SECTORS));
 	if (unlikely(flaw) && !READ_ONCE(kc->warned)) {
 		WRITE_ONCE(kc->warned, true);
-		pr_warn("client %u (%ps): %s; what device-mapper's calls ask for is tried all the same\n",
-			kc->id, kc->creator, flaw);
+		pr_warn("client %u (%s): %s; what device-mapper's calls ask for is tried all the same\n",
+			kc->id, kc->name, flaw);
 	}
 	return largest;
 }

@@ -6,6 +6,7 @@
 #include <linux/blkdev.h>
 
 #include "client.h"
+#include "tune.h"
 
 #define KCOPYD_FLAGS (KCOPYD_IGNORE_ERROR | KCOPYD_WRITE_SEQ)
 
@@ -128,10 +129,10 @@ kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 	if (unaligned & (largest - 1))
 		return kcopyd_reject_unaligned(kc, from, num_dests, dests, largest);
 	if (from && unlikely(largest > KCOPYD_GRANULE) &&
-	    kc->pool.nr_pages < DIV_ROUND_UP(largest, PAGE_SECTORS))
+	    !kcopyd_tune_holds(kc, DIV_ROUND_UP(largest, PAGE_SECTORS)))
 		return kcopyd_reject(kc, -EINVAL,
 				     "a pool of %u pages cannot hold one logical block of %u bytes",
-				     kc->pool.nr_pages, largest << SECTOR_SHIFT);
+				     READ_ONCE(kc->pool.nr_pages), largest << SECTOR_SHIFT);
 	return largest;
 }
 

@@ -25,7 +25,8 @@ static unsigned int tracing;
 void kcopyd_clients_add(struct kcopyd_client *kc)
 {
 	mutex_lock(&clients_mutex);
-	kc->part_pages = kcopyd_part_pages();
+	/* It may have changed until now. */
+	kc->part_pages = kcopyd_part_pages(kc->part_kb);
 	if (tracing)
 		kc->attention |= KCOPYD_ATTENTION_TRACE;
 	list_add_tail(&kc->node, &clients);
@@ -57,7 +58,7 @@ void kcopyd_clients_part_size(void)
 	mutex_lock(&clients_mutex);
 	list_for_each_entry(kc, &clients, node) {
 		spin_lock_irq(&kc->lock);
-		kc->part_pages = kcopyd_part_pages();
+		kc->part_pages = kcopyd_part_pages(kc->part_kb);
 		spin_unlock_irq(&kc->lock);
 	}
 	mutex_unlock(&clients_mutex);

@@ -116,6 +116,10 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 	unsigned int i;
 
 	*exempt = false;
+	if (unlikely(kc->held_back)) {
+		*wait = &kc->starved;
+		return 0;
+	}
 	if (pool_is_plentiful(&kc->pool, most))
 		return most;
 
@@ -723,9 +727,11 @@ static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	return part_next(kc, part);
 }
 
-/* Is there no part on its way any more? The throttle is to know. */
+/* Is there no part on its way any more? The throttle is to know, and who resizes. */
 static inline void parts_ended(struct kcopyd_client *kc)
 {
+	if (unlikely(kc->held_back) && kc->pool.nr_free == kc->pool.nr_pages)
+		wake_up_all(&kc->resize_wait);
 	if (kc->throttled.busy && list_empty(&kc->zeroing) &&
 	    kc->pool.nr_free == kc->pool.nr_pages)
 		kcopyd_throttle_idle(kc);

@@ -10,9 +10,6 @@
 #include "clients.h"
 #include "param.h"
 
-#define PART_KB_MIN 4
-#define PART_KB_MAX 4096
-
 unsigned int kcopyd_part_kb = 512;
 
 static int part_kb_set(const char *value, const struct kernel_param *kp)
@@ -20,7 +17,7 @@ static int part_kb_set(const char *value, const struct kernel_param *kp)
 	unsigned int kb;
 	int r = kstrtouint(value, 0, &kb);
 
-	if (!r && kb >= PART_KB_MIN && kb <= PART_KB_MAX) {
+	if (!r && kb >= KCOPYD_PART_KB_MIN && kb <= KCOPYD_PART_KB_MAX) {
 		WRITE_ONCE(kcopyd_part_kb, kb);
 		kcopyd_clients_part_size();
 		return 0;
@@ -28,7 +25,7 @@ static int part_kb_set(const char *value, const struct kernel_param *kp)
 	/* What sysfs passes on ends in a newline. */
 	pr_err("part_kb: '%.*s' is not a number from %u to %u\n",
 	       (int)min_t(size_t, strcspn(value, "\n"), 32), value,
-	       PART_KB_MIN, PART_KB_MAX);
+	       KCOPYD_PART_KB_MIN, KCOPYD_PART_KB_MAX);
 	return r ?: -ERANGE;
 }
 

@@ -226,7 +226,7 @@ void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_snapshot *s)
 		.pages_used = kc->pool.nr_pages - kc->pool.nr_free,
 		.pages_peak = kc->pool.peak,
 		.part_kb = kc->part_pages * (PAGE_SIZE / SZ_1K),
-		.waiting = kc->waiting - !!kc->throttled.throttle,
+		.waiting = kc->waiting - !!kc->throttled.throttle - kc->held_back,
 		.copies = accepted - stats->zeroes - stats->callbacks - stats->marks,
 		.copies_done = stats->returned - others,
 		.zeroes = stats->zeroes,
