@@ -15,6 +15,7 @@
 #include "core/debugfs.h"
 #include "core/dispatch.h"
 #include "core/notify.h"
+#include "core/sysfs.h"
 #include "core/throttle.h"
 #include "core/tune.h"
 #include "include/linux/dm-kcopyd.h"
@@ -66,6 +67,7 @@ static void teardown_remind(struct kcopyd_client *kc)
 
 static void client_teardown(struct kcopyd_client *kc)
 {
+	kcopyd_sysfs_del(kc);
 	while (!wait_event_timeout(kc->idle_wait, !READ_ONCE(kc->jobs),
 				   TEARDOWN_REMIND))
 		teardown_remind(kc);
@@ -155,6 +157,7 @@ static int client_create(const char *name, unsigned int num_pages, bool dm,
 		goto err_free;
 
 	kcopyd_clients_add(kc);
+	kcopyd_sysfs_add(kc);
 	*result = kc;
 	return 0;
 
@@ -908,11 +911,18 @@ EXPORT_SYMBOL_GPL(kcopyd_dm_do_callback);
 
 static int __init kcopyd_init(void)
 {
+	int r;
+
 	kcopyd_dispatch_init();
 	teardown_wq = alloc_workqueue("kcopyd_teardown",
 				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!teardown_wq)
 		return -ENOMEM;
+	r = kcopyd_sysfs_init();
+	if (r) {
+		destroy_workqueue(teardown_wq);
+		return r;
+	}
 	kcopyd_debugfs_init();
 	return 0;
 }
@@ -920,6 +930,7 @@ static int __init kcopyd_init(void)
 static void __exit kcopyd_exit(void)
 {
 	kcopyd_debugfs_exit();
+	kcopyd_sysfs_exit();
 	destroy_workqueue(teardown_wq);
 }
 

@@ -16,6 +16,7 @@
 #include "throttle.h"
 
 struct dm_io_client;
+struct kcopyd_dir;
 struct task_struct;
 
 /**
@@ -31,6 +32,7 @@ struct task_struct;
  * @resume_work: goes on with @starved and @resume where that would take long, and
  *	with @slowed when the throttle says so
  * @teardown_work: ends the client when it is destroyed from a callback
+ * @dir: its directory in sysfs, or NULL
  * @node: in the list of all clients
  * @resize_mutex: one change of its pool at a time, outside of @lock
  * @log_limit: bounds the messages about rejected copies
@@ -82,6 +84,7 @@ struct kcopyd_client {
 	struct lock_class_key notify_key;
 	struct work_struct resume_work;
 	struct work_struct teardown_work;
+	struct kcopyd_dir *dir;
 
 	/* Under the mutex of the list. */
 	struct list_head node;

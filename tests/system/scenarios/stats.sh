@@ -98,7 +98,8 @@ failing_copy() {
 	good nb 100 100
 	grep -v '^#' $tracing/trace >/tmp/trace
 	cat /tmp/trace
-	[ "$(sum part_written 'error=-5')" = 8 ] || fail 'the error'
+	# Neighbours that were merged with it fail, too.
+	[ "$(sum part_written 'error=-5')" -ge 8 ] || fail 'the error'
 	grep -q ' job_done: .*write_err=0x1 ' /tmp/trace || fail 'the end with an error'
 	# From here on nobody looks.
 	echo >$tracing/trace
