@@ -4,17 +4,22 @@
 
 #include <linux/blkdev.h>
 #include <linux/dm-io.h>
+#include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
 #include "core/block.h"
 #include "core/check.h"
 #include "core/client.h"
+#include "core/clients.h"
 #include "core/copy.h"
+#include "core/debugfs.h"
 #include "core/dispatch.h"
 #include "core/notify.h"
 #include "core/request.h"
+#include "core/sysfs.h"
 #include "core/throttle.h"
+#include "core/tune.h"
 #include "include/linux/dm-kcopyd.h"
 #include "kcopyd.h"
 
@@ -33,6 +38,7 @@ static atomic_t last_id = ATOMIC_INIT(0);
 static void client_free(struct kcopyd_client *kc)
 {
 	WARN_ON_ONCE(kc->throttled.throttle);
+	kcopyd_clients_del(kc);
 	if (kc->io_wq)
 		destroy_workqueue(kc->io_wq);
 	if (kc->notify_wq)
@@ -57,15 +63,16 @@ static void teardown_remind(struct kcopyd_client *kc)
 		fn = job->callback.fn;
 	spin_unlock_irq(&kc->lock);
 
-	pr_warn("client %u (%ps): destroy is waiting for %u copies and callbacks\n",
-		kc->id, kc->creator, READ_ONCE(kc->jobs));
+	pr_warn("client %u (%s): destroy is waiting for %u copies and callbacks\n",
+		kc->id, kc->name, READ_ONCE(kc->jobs));
 	if (fn)
-		pr_warn("client %u (%ps): the callback %ps was prepared, and kcopyd_do_callback() not called for it\n",
-			kc->id, kc->creator, fn);
+		pr_warn("client %u (%s): the callback %ps was prepared, and kcopyd_do_callback() not called for it\n",
+			kc->id, kc->name, fn);
 }
 
 static void client_teardown(struct kcopyd_client *kc)
 {
+	kcopyd_sysfs_del(kc);
 	while (!wait_event_timeout(kc->idle_wait, !READ_ONCE(kc->jobs),
 				   TEARDOWN_REMIND))
 		teardown_remind(kc);
@@ -78,8 +85,22 @@ static void teardown_work(struct work_struct *work)
 				     teardown_work));
 }
 
-static int client_create(unsigned int num_pages, bool dm, const void *creator,
-			 struct kcopyd_client **result)
+/* If nobody gave it one: that of the module, or else of the function, that made it. */
+static void client_name(struct kcopyd_client *kc, const void *creator)
+{
+	char symbol[KSYM_SYMBOL_LEN], *name = symbol, *module;
+
+	snprintf(symbol, sizeof(symbol), "%ps", creator);
+	module = strchr(symbol, '[');
+	if (module)
+		name = module + 1;
+	name[strcspn(name, " ]")] = '\0';
+	strscpy(kc->name, name, sizeof(kc->name));
+}
+
+/* @name: NULL if it is to be called after its creator */
+static int client_create(const char *name, unsigned int num_pages, bool dm,
+			 const void *creator, struct kcopyd_client **result)
 {
 	struct dm_io_client *io;
 	struct kcopyd_client *kc;
@@ -94,14 +115,20 @@ static int client_create(unsigned int num_pages, bool dm, const void *creator,
 		goto err_log;
 
 	kc->id = atomic_inc_return(&last_id);
-	kc->creator = creator;
 	kc->dm = dm;
+	if (name)
+		strscpy(kc->name, name, sizeof(kc->name));
+	else
+		client_name(kc, creator);
 	spin_lock_init(&kc->lock);
 	init_waitqueue_head(&kc->idle_wait);
 	ratelimit_state_init(&kc->log_limit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
 	INIT_WORK(&kc->teardown_work, teardown_work);
 	INIT_LIST_HEAD(&kc->prepared);
+	INIT_LIST_HEAD(&kc->node);
+	kcopyd_stats_init(kc);
+	kcopyd_tune_init(kc);
 	kcopyd_notify_init(kc);
 	kcopyd_copy_init(kc);
 	kcopyd_queues_init(kc, kcopyd_dispatch_work);
@@ -134,6 +161,8 @@ static int client_create(unsigned int num_pages, bool dm, const void *creator,
 	if (r)
 		goto err_free;
 
+	kcopyd_clients_add(kc);
+	kcopyd_sysfs_add(kc);
 	*result = kc;
 	return 0;
 
@@ -143,6 +172,13 @@ err_log:
 	pr_err_ratelimited("%ps: client rejected: no memory for it and its %u pages (error %d)\n",
 			   creator, num_pages, r);
 	return r;
+}
+
+static int reject_create(const void *creator, unsigned int num_pages)
+{
+	pr_err_ratelimited("%ps: client rejected: %s\n", creator,
+			   num_pages ? "no place for the result" : "no pages");
+	return -EINVAL;
 }
 
 /**
@@ -159,15 +195,51 @@ int kcopyd_client_create(unsigned int num_pages, struct kcopyd_client **result)
 {
 	const void *creator = __builtin_return_address(0);
 
-	if (!num_pages || !result) {
-		pr_err_ratelimited("%ps: client rejected: %s\n", creator,
-				   num_pages ? "no place for the result" :
-					       "no pages");
-		return -EINVAL;
-	}
-	return client_create(num_pages, false, creator, result);
+	if (!num_pages || !result)
+		return reject_create(creator, num_pages);
+	return client_create(NULL, num_pages, false, creator, result);
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_create);
+
+#define NAME_CHARACTERS	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
+
+/* What is wrong with a name, or NULL. */
+static const char *name_flaw(const char *name)
+{
+	if (!name || !*name)
+		return "no name";
+	if (strnlen(name, KCOPYD_NAME_SIZE) == KCOPYD_NAME_SIZE)
+		return "a name of more than 31 characters";
+	if (name[strspn(name, NAME_CHARACTERS)])
+		return "a name with other characters than letters, digits and ._:-";
+	return NULL;
+}
+
+/**
+ * kcopyd_client_create_named() - create a client with a name
+ * @name: for people to read: of up to 31 letters, digits, and characters of ``._:-``;
+ *	several clients can have the same
+ * @num_pages: as for kcopyd_client_create()
+ * @result: as for kcopyd_client_create()
+ *
+ * Context: As kcopyd_client_create().
+ * Return: As kcopyd_client_create(); -EINVAL also for any other name.
+ */
+int kcopyd_client_create_named(const char *name, unsigned int num_pages,
+			       struct kcopyd_client **result)
+{
+	const void *creator = __builtin_return_address(0);
+	const char *flaw = name_flaw(name);
+
+	if (!num_pages || !result)
+		return reject_create(creator, num_pages);
+	if (flaw) {
+		pr_err_ratelimited("%ps: client rejected: %s\n", creator, flaw);
+		return -EINVAL;
+	}
+	return client_create(name, num_pages, false, creator, result);
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_create_named);
 
 /**
  * kcopyd_client_destroy() - destroy a client
@@ -189,12 +261,13 @@ void kcopyd_client_destroy(struct kcopyd_client *kc)
 
 	spin_lock_irq(&kc->lock);
 	kc->shutdown = true;
+	kc->attention |= KCOPYD_ATTENTION_SHUTDOWN;
 	spin_unlock_irq(&kc->lock);
 	kcopyd_throttle_attach(kc, NULL);
 
 	if (kcopyd_in_callback(kc)) {
-		pr_err("client %u (%ps): destroyed from its own callback; the rest is done when the callback has returned\n",
-		       kc->id, kc->creator);
+		pr_err("client %u (%s): destroyed from its own callback; the rest is done when the callback has returned\n",
+		       kc->id, kc->name);
 		queue_work(teardown_wq, &kc->teardown_work);
 		return;
 	}
@@ -231,6 +304,50 @@ int kcopyd_client_throttle(struct kcopyd_client *kc,
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_throttle);
 
+/**
+ * kcopyd_client_resize() - give a client more pages, or fewer
+ * @kc: the client
+ * @num_pages: how many, at least 1
+ *
+ * The new pages are there before the old ones go. No part of a copy begins until
+ * those on their way have ended, so it takes as long as these; what is queued goes on
+ * then. One change waits for the other.
+ *
+ * Context: Process context, may sleep, but not in the client's own callbacks.
+ * Return: 0, or everything is as it was: -EINVAL for a NULL client and for no pages;
+ * -ENOMEM; -EBUSY if a copy that was accepted, at whatever time, could not be done
+ * with so few; -EINTR if the caller is being killed; -EDEADLK in one of the client's
+ * own callbacks; -ESHUTDOWN while the client is being destroyed.
+ */
+int kcopyd_client_resize(struct kcopyd_client *kc, unsigned int num_pages)
+{
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (kcopyd_in_callback(kc))
+		return kcopyd_reject(kc, -EDEADLK,
+				     "a resize in its own callback might wait for that");
+	return kcopyd_tune_pages(kc, num_pages);
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_resize);
+
+/**
+ * kcopyd_client_set_part_size() - set the largest part of a client's copies
+ * @kc: the client
+ * @kib: its size in KiB, from 4 to 4096; 0 is that of the module's parameter part_kb
+ *
+ * It holds for parts that begin from now on.
+ *
+ * Context: Process context.
+ * Return: 0; -EINVAL for a NULL client and for other sizes.
+ */
+int kcopyd_client_set_part_size(struct kcopyd_client *kc, unsigned int kib)
+{
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	return kcopyd_tune_part_kb(kc, kib);
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_set_part_size);
+
 static int reject_for_memory(struct kcopyd_client *kc)
 {
 	return kcopyd_reject(kc, -EAGAIN,
@@ -250,10 +367,10 @@ static noinline int reject_shutdown(struct kcopyd_client *kc,
 }
 
 /*
- * The job is accepted. @from: NULL to zero; @block: the largest logical block of the
- * devices, in sectors. Under the lock.
+ * Accept the job, unless the client is being destroyed. @from: NULL to zero; @block:
+ * the largest logical block of the devices, in sectors. Under the lock.
  */
-static __always_inline void job_accept(struct kcopyd_client *kc,
+static __always_inline bool job_accept(struct kcopyd_client *kc,
 				       struct kcopyd_job *job,
 				       const struct io_region *from,
 				       unsigned int num_dests,
@@ -263,13 +380,16 @@ static __always_inline void job_accept(struct kcopyd_client *kc,
 {
 	unsigned int i;
 
+	kcopyd_job_begin(job);
 	job->granule = max_t(unsigned int, KCOPYD_GRANULE, block);
-	job->special = 0;
 	job->ignore = false;
 	if (unlikely(request || !from || flags)) {
 		job->ignore = flags & KCOPYD_IGNORE_ERROR;
 		job->request = request;
-		job->zero = !from;
+		if (!from) {
+			job->zero = true;
+			job->watch = KCOPYD_WATCH_ZERO;
+		}
 		job->seq = flags & KCOPYD_WRITE_SEQ;
 		job->flush = flags & KCOPYD_FLUSH;
 		job->verify = flags & KCOPYD_VERIFY;
@@ -296,14 +416,19 @@ static __always_inline void job_accept(struct kcopyd_client *kc,
 	job->sector = from->sector;
 	job->count = from->count;
 	job->small = from->count <= KCOPYD_SMALL_SECTORS;
+	if (unlikely(!job->small))
+		kcopyd_stats_large(kc, job);
 	job->dests[0].bdev = dests[0].bdev;
 	job->dests[0].sector = dests[0].sector;
 	for (i = 1; unlikely(i < num_dests); i++) {
 		job->dests[i].bdev = dests[i].bdev;
 		job->dests[i].sector = dests[i].sector;
 	}
+	if (unlikely(kc->attention) && !kcopyd_stats_attend(kc, job, dm))
+		return false;
 	kc->jobs++;
 	kcopyd_copy_start(kc, job);
+	return true;
 }
 
 /*
@@ -336,13 +461,11 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 			return reject_for_memory(kc);
 		spin_lock_irq(&kc->lock);
 	}
-	if (unlikely(kc->shutdown && !dm))
-		return reject_shutdown(kc, job);
 
 	job->callback = callback;
 	job->context = context;
-	job_accept(kc, job, from, num_dests, dests, flags, r, false,
-		   dm);
+	if (!job_accept(kc, job, from, num_dests, dests, flags, r, false, dm))
+		return reject_shutdown(kc, job);
 	spin_unlock_irq(&kc->lock);
 	return 0;
 }
@@ -477,6 +600,7 @@ static int prepare_callback(struct kcopyd_client *kc, bool dm,
 	job->context = context;
 	job->queue = &kc->queues.shared;
 	list_add_tail(&job->node, &kc->prepared);
+	kcopyd_stats_prepared(kc, job);
 	kc->jobs++;
 	spin_unlock_irq(&kc->lock);
 	*result = job;
@@ -573,6 +697,7 @@ int kcopyd_client_flush(struct kcopyd_client *kc)
 		mark.callback.fn = flush_reached;
 	mark.context = &reached;
 	spin_lock_irq(&kc->lock);
+	kcopyd_stats_mark(kc, &mark);
 	kc->jobs++;
 	kcopyd_notify(kc, &mark);
 	spin_unlock_irq(&kc->lock);
@@ -784,7 +909,7 @@ struct dm_kcopyd_client *kcopyd_dm_client_create(struct dm_kcopyd_throttle *thro
 		if (!limit)
 			return ERR_PTR(-ENOMEM);
 	}
-	r = client_create(DM_CLIENT_PAGES, true, __builtin_return_address(0),
+	r = client_create(NULL, DM_CLIENT_PAGES, true, __builtin_return_address(0),
 			  &kc);
 	if (!r)
 		kcopyd_throttle_attach(kc, limit);
@@ -825,8 +950,8 @@ static noinline void dm_reject(struct kcopyd_client *kc, unsigned int num_dests,
 {
 	struct kcopyd_job *job;
 
-	pr_err_ratelimited("client %u (%ps): %u destinations, from 1 to %u are possible\n",
-			   kc->id, kc->creator, num_dests, KCOPYD_MAX_DESTS);
+	pr_err_ratelimited("client %u (%s): %u destinations, from 1 to %u are possible\n",
+			   kc->id, kc->name, num_dests, KCOPYD_MAX_DESTS);
 	if (!prepare_callback(kc, true, callback, context, &job))
 		kcopyd_do_callback(job, -EINVAL, ~0U);
 }
@@ -935,14 +1060,26 @@ static int __init kcopyd_init(void)
 		return r;
 	teardown_wq = alloc_workqueue("kcopyd_teardown",
 				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (teardown_wq)
-		return 0;
+	r = -ENOMEM;
+	if (!teardown_wq)
+		goto err_blocks;
+	r = kcopyd_sysfs_init();
+	if (r)
+		goto err_teardown;
+	kcopyd_debugfs_init();
+	return 0;
+
+err_teardown:
+	destroy_workqueue(teardown_wq);
+err_blocks:
 	kcopyd_blocks_exit();
-	return -ENOMEM;
+	return r;
 }
 
 static void __exit kcopyd_exit(void)
 {
+	kcopyd_debugfs_exit();
+	kcopyd_sysfs_exit();
 	destroy_workqueue(teardown_wq);
 	kcopyd_blocks_exit();
 }

@@ -107,7 +107,14 @@ typedef void (*kcopyd_notify_fn)(int read_err, unsigned int write_err,
 int kcopyd_client_create(unsigned int num_pages,
 			 struct kcopyd_client **result);
 
+int kcopyd_client_create_named(const char *name, unsigned int num_pages,
+			       struct kcopyd_client **result);
+
 void kcopyd_client_destroy(struct kcopyd_client *kc);
+
+int kcopyd_client_resize(struct kcopyd_client *kc, unsigned int num_pages);
+
+int kcopyd_client_set_part_size(struct kcopyd_client *kc, unsigned int kib);
 
 int kcopyd_copy(struct kcopyd_client *kc, struct io_region *from,
 		unsigned int num_dests, struct io_region *dests,

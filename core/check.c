@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "client.h"
+#include "tune.h"
 
 /**
  * kcopyd_reject() - say why a copy is rejected
@@ -31,7 +32,7 @@ int kcopyd_reject(struct kcopyd_client *kc, int err, const char *fmt, ...)
 
 	va_start(args, fmt);
 	vaf.va = &args;
-	pr_err("client %u (%ps): request rejected: %pV\n", kc->id, kc->creator,
+	pr_err("client %u (%s): request rejected: %pV\n", kc->id, kc->name,
 	       &vaf);
 	va_end(args);
 	return err;
@@ -136,16 +137,22 @@ int kcopyd_check_dests(struct kcopyd_client *kc, const struct io_region *from,
 	return check_apart(kc, num_dests, dests);
 }
 
-/* It cannot hold what one logical block takes. @block: its sectors */
-int kcopyd_reject_pool(struct kcopyd_client *kc, unsigned int block,
+/*
+ * Does the pool hold what one logical block takes, and will it? @block: its sectors.
+ * If not, it is said in the log.
+ */
+bool kcopyd_check_pool(struct kcopyd_client *kc, unsigned int block,
 		       unsigned int flags)
 {
-	return kcopyd_reject(kc, -EINVAL,
-			     "a pool of %u pages cannot hold %s of %u bytes",
-			     kc->pool.nr_pages,
-			     flags & KCOPYD_VERIFY ? "two logical blocks, to verify," :
-						     "one logical block",
-			     block << SECTOR_SHIFT);
+	const bool verify = flags & KCOPYD_VERIFY;
+
+	if (kcopyd_tune_holds(kc, DIV_ROUND_UP(block, PAGE_SECTORS) * (1 + verify)))
+		return true;
+	kcopyd_reject(kc, -EINVAL, "a pool of %u pages cannot hold %s of %u bytes",
+		      READ_ONCE(kc->pool.nr_pages),
+		      verify ? "two logical blocks, to verify," : "one logical block",
+		      block << SECTOR_SHIFT);
+	return false;
 }
 
 /* At least one of them is. */
@@ -203,10 +210,12 @@ unsigned int kcopyd_check_dm(struct kcopyd_client *kc,
 		else if (from && kcopyd_overlap(from, dest))
 			flaw = "a destination overlaps the source";
 	}
+	if (unlikely(largest > KCOPYD_GRANULE))
+		kcopyd_tune_holds(kc, DIV_ROUND_UP(largest, PAGE_SECTORS));
 	if (unlikely(flaw) && !READ_ONCE(kc->warned)) {
 		WRITE_ONCE(kc->warned, true);
-		pr_warn("client %u (%ps): %s; what device-mapper's calls ask for is tried all the same\n",
-			kc->id, kc->creator, flaw);
+		pr_warn("client %u (%s): %s; what device-mapper's calls ask for is tried all the same\n",
+			kc->id, kc->name, flaw);
 	}
 	return largest;
 }

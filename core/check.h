@@ -17,7 +17,7 @@ int kcopyd_check_flags(struct kcopyd_client *kc, const struct io_region *from,
 int kcopyd_reject_region(struct kcopyd_client *kc,
 			 const struct io_region *region, int i,
 			 unsigned int block);
-int kcopyd_reject_pool(struct kcopyd_client *kc, unsigned int block,
+bool kcopyd_check_pool(struct kcopyd_client *kc, unsigned int block,
 		       unsigned int flags);
 int kcopyd_reject_unaligned(struct kcopyd_client *kc,
 			    const struct io_region *from,
@@ -126,7 +126,6 @@ kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 	     unsigned int *flags)
 {
 	struct kcopyd_checked checked = { .largest = 1 };
-	unsigned int pages;
 	sector_t count;
 	int r;
 
@@ -161,11 +160,10 @@ kcopyd_check(struct kcopyd_client *kc, const struct io_region *from,
 	if (checked.unaligned & (checked.largest - 1))
 		return kcopyd_reject_unaligned(kc, from, num_dests, dests,
 					       checked.largest);
-	pages = DIV_ROUND_UP(checked.largest, PAGE_SECTORS);
-	if (unlikely(*flags & KCOPYD_VERIFY))
-		pages *= 2;
-	if (from && kc->pool.nr_pages < pages)
-		return kcopyd_reject_pool(kc, checked.largest, *flags);
+	if (from && unlikely(checked.largest > KCOPYD_GRANULE ||
+			     *flags & KCOPYD_VERIFY) &&
+	    !kcopyd_check_pool(kc, checked.largest, *flags))
+		return -EINVAL;
 	return checked.largest;
 }
 

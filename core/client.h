@@ -3,6 +3,7 @@
 #ifndef KCOPYD_CORE_CLIENT_H
 #define KCOPYD_CORE_CLIENT_H
 
+#include <linux/mutex.h>
 #include <linux/ratelimit.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -11,15 +12,17 @@
 #include "job.h"
 #include "pool.h"
 #include "queue.h"
+#include "stats.h"
 #include "throttle.h"
 
 struct dm_io_client;
+struct kcopyd_dir;
 struct task_struct;
 
 /**
  * struct kcopyd_client - a client
  * @id: its number in messages
- * @creator: who called kcopyd_client_create(), for messages
+ * @name: its name, for people
  * @dm: it was made for device-mapper's calls, which cannot fail
  * @io: memory of dm-io for this client's I/O
  * @io_wq: runs the queues' workers; these may sleep in the block layer
@@ -29,6 +32,9 @@ struct task_struct;
  * @resume_work: goes on with @starved and @resume where that would take long, and
  *	with @slowed when the throttle says so
  * @teardown_work: ends the client when it is destroyed from a callback
+ * @dir: its directory in sysfs, or NULL
+ * @node: in the list of all clients
+ * @resize_mutex: one change of its pool at a time, outside of @lock
  * @log_limit: bounds the messages about rejected copies
  * @lock: see below
  * @pool: its pages
@@ -38,7 +44,7 @@ struct task_struct;
  * @together: pages for the jobs whose destinations are written together
  * @pageless: parts on their way that have no pages: those that zero or flush
  * @waiting: jobs in @starved, @slowed and the lists of disks; and one more if the
- *	client has a throttle
+ *	client has a throttle, and if parts are held back
  * @starved: jobs that wait because the pool is empty
  * @slowed: jobs that wait because of the throttle
  * @throttled: the throttle
@@ -48,12 +54,21 @@ struct task_struct;
  * @done_tail: where the next one is to be linked
  * @jobs: accepted jobs and prepared callbacks that have not returned
  * @shutdown: no further job is accepted, unless of device-mapper's calls
+ * @attention: why the next job is looked at more closely, KCOPYD_ATTENTION_TRACE and
+ *	others
+ * @part_kb: the largest part of a copy, in KiB; 0 is that of the module's parameter
+ * @part_pages: the same in pages, as it holds now
+ * @least_pages: what an accepted job cannot do without
+ * @resize_pages: what the pool is going to have, or 0
+ * @held_back: no part is to begin, as the pool is going to be another one
+ * @stats: what it counts
  * @warned: it was said that such a call was not refused
  * @notify_task: the task that runs the callbacks, or NULL
  * @idle_wait: teardown waits here for @jobs to become 0
  * @cancel_wait: who has cancelled jobs waits here for them to end
+ * @resize_wait: who changes the pool waits here for all pages to come back
  *
- * @lock is the only lock of the client. It is taken in end_io context, which
+ * @lock is the only spinlock of the client. It is taken in end_io context, which
  * may be a hard interrupt; nothing sleeps and no I/O is submitted under it.
  * Inside it come only a throttle's lock and those of workqueues, wait queues and
  * the slab.
@@ -61,7 +76,7 @@ struct task_struct;
 struct kcopyd_client {
 	/* Never change after creation. */
 	unsigned int id;
-	const void *creator;
+	char name[KCOPYD_NAME_SIZE];
 	bool dm;
 	struct dm_io_client *io;
 	struct workqueue_struct *io_wq;
@@ -70,6 +85,13 @@ struct kcopyd_client {
 	struct lock_class_key notify_key;
 	struct work_struct resume_work;
 	struct work_struct teardown_work;
+	struct kcopyd_dir *dir;
+
+	/* Under the mutex of the list. */
+	struct list_head node;
+
+	/* Taken by who changes the pool. */
+	struct mutex resize_mutex;
 
 	/* Has a lock of its own. */
 	struct ratelimit_state log_limit;
@@ -94,7 +116,14 @@ struct kcopyd_client {
 	struct kcopyd_job **done_tail;
 	unsigned int jobs;
 	bool shutdown;
+	u8 attention;
 	bool warned;
+	unsigned int part_kb;
+	unsigned int part_pages;
+	unsigned int least_pages;
+	unsigned int resize_pages;
+	bool held_back;
+	struct kcopyd_stats stats;
 
 	/* Written by the worker of @notify_work, compared with current by anyone. */
 	struct task_struct *notify_task;
@@ -102,7 +131,15 @@ struct kcopyd_client {
 	/* Has a lock of its own, inside @lock. */
 	wait_queue_head_t idle_wait;
 	wait_queue_head_t cancel_wait;
+	wait_queue_head_t resize_wait;
 };
+
+/* It is being destroyed. */
+#define KCOPYD_ATTENTION_SHUTDOWN	BIT(0)
+/* Somebody follows jobs. */
+#define KCOPYD_ATTENTION_TRACE		BIT(1)
+/* A small copy is to be timed. */
+#define KCOPYD_ATTENTION_SAMPLE		BIT(2)
 
 static inline struct kcopyd_client *kcopyd_job_client(const struct kcopyd_job *job)
 {

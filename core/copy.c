@@ -26,8 +26,8 @@
 #include "copy.h"
 #include "dispatch.h"
 #include "notify.h"
-#include "param.h"
 #include "request.h"
+#include "trace.h"
 
 /* Parts of one job on their way: enough to keep both ends of a copy busy. */
 #define COPY_WINDOW	8
@@ -70,15 +70,16 @@ static inline unsigned int part_least(const struct kcopyd_job *job)
 }
 
 /* The data of a part, in pages. @pool: what it may take of the pool */
-static inline unsigned int part_data(const struct kcopyd_job *job,
+static inline unsigned int part_data(const struct kcopyd_client *kc,
+				     const struct kcopyd_job *job,
 				     unsigned int pool)
 {
 	const unsigned int least = DIV_ROUND_UP(job->granule, PAGE_SECTORS);
 	const sector_t remaining = job->count - job->next;
-	unsigned int most;
 
-	if (remaining > least * PAGE_SECTORS) {
-		most = min(pool, kcopyd_part_pages());
+	if (unlikely(remaining > least * PAGE_SECTORS)) {
+		unsigned int most = min(pool, kc->part_pages);
+
 		most = max(round_down(most, least), least);
 		if (remaining >= (sector_t)most * PAGE_SECTORS)
 			return most;
@@ -92,8 +93,8 @@ static inline unsigned int part_most(const struct kcopyd_client *kc,
 {
 	const unsigned int sets = page_sets(job);
 
-	return part_data(job, job->zero ? UINT_MAX :
-			      kc->pool.nr_pages / 8 / sets) * sets;
+	return part_data(kc, job, job->zero ? UINT_MAX :
+				  kc->pool.nr_pages / 8 / sets) * sets;
 }
 
 /* What disks share of the free pages: the last quarter of all is not for that. */
@@ -132,6 +133,10 @@ static unsigned int part_grant(struct kcopyd_client *kc,
 	unsigned int i;
 
 	*exempt = false;
+	if (unlikely(kc->held_back)) {
+		*wait = &kc->starved;
+		return 0;
+	}
 	if (pool_is_plentiful(&kc->pool, most))
 		return most;
 
@@ -466,6 +471,8 @@ static void job_wait(struct kcopyd_client *kc, struct kcopyd_job *job,
 {
 	kcopyd_fifo_add(fifo, &job->node, job->small);
 	kc->waiting++;
+	if (fifo != from)
+		kcopyd_stats_wait(kc, fifo);
 	if (fifo == from)
 		kcopyd_fifo_first(fifo, &job->node, job->small);
 	else if (from && !job->small)
@@ -523,7 +530,7 @@ static enum borrow job_borrow(struct kcopyd_client *kc, struct kcopyd_job *job,
 	if (block) {
 		part = kcopyd_part_get(job);
 		if (part) {
-			nr = min_t(unsigned int, kcopyd_part_pages(),
+			nr = min_t(unsigned int, kc->part_pages,
 				   KCOPYD_BLOCK_PAGES);
 			nr = throttle_grant(kc, job, nr, from, wait);
 			if (nr) {
@@ -575,6 +582,7 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 				return from ? wait : NULL;
 			}
 			zero_start(kc, part, nr);
+			kc->stats.parts++;
 			from = NULL;
 			continue;
 		}
@@ -588,6 +596,7 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		if (unlikely(job->borrow)) {
 			switch (job_borrow(kc, job, from, &wait)) {
 			case BORROWED:
+				kc->stats.parts++;
 				from = NULL;
 				continue;
 			case BORROW_LATER:
@@ -615,6 +624,7 @@ static struct kcopyd_fifo *job_advance(struct kcopyd_client *kc,
 		if (unlikely(exempt))
 			job->queue->exempt = true;
 		part_start(kc, part, nr, exempt);
+		kc->stats.parts++;
 		from = NULL;
 	}
 	return NULL;
@@ -793,6 +803,8 @@ static noinline void special_retire(struct kcopyd_client *kc,
 		return;
 	}
 	list_del(&part->pageless);
+	if (part->job->zero)
+		kc->stats.zeroed += part->count;
 	if (part->borrowed)
 		block_return(kc, part);
 }
@@ -831,6 +843,7 @@ static void seq_next(struct kcopyd_client *kc, struct kcopyd_job *job)
 	if (!part || part->state != KCOPYD_PART_READ)
 		return;
 	if (job->stopped) {
+		kcopyd_stats_dropped(kc, part);
 		part_forget(part);
 		part_retire(kc, part);
 	} else {
@@ -844,6 +857,7 @@ static __always_inline bool part_next(struct kcopyd_client *kc,
 {
 	struct kcopyd_job *job = part->job;
 
+	kc->stats.moved += part->count;
 	part->offset += part->count;
 	part->left -= part->count;
 	if (part->left && !job->stopped) {
@@ -883,6 +897,7 @@ static noinline bool read_failed(struct kcopyd_client *kc,
 			if (job->request)
 				kcopyd_request_unread(kc, part);
 		}
+		kcopyd_stats_unread(kc, part, err);
 		part_forget(part);
 		return part_next(kc, part);
 	}
@@ -946,10 +961,19 @@ static noinline bool special_write_end(struct kcopyd_client *kc,
 		write_again(part, slot);
 		return false;
 	}
-	if (part->state == KCOPYD_PART_WRITING && !err && job->request)
-		kcopyd_request_written(part, slot);
-	if (--part->pending)
+	if (part->state == KCOPYD_PART_WRITING) {
+		if (err)
+			kcopyd_stats_unwritten(kc, part, err);
+		else if (job->request)
+			kcopyd_request_written(part, slot);
+	} else if (err) {
+		kcopyd_stats_unstable(kc, part, err);
+	}
+	if (--part->pending) {
+		if (part->state == KCOPYD_PART_WRITING)
+			kcopyd_stats_more(kc, part);
 		return false;
+	}
 	if (job->verify && part->state != KCOPYD_PART_FLUSHING &&
 	    part_verify(part, part->state == KCOPYD_PART_WRITING ? 0 : slot + 1))
 		return false;
@@ -971,12 +995,20 @@ static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 		return false;
 	if (unlikely(job->special))
 		return special_write_end(kc, part, slot, err);
-	return !--part->pending && part_next(kc, part);
+	if (unlikely(err))
+		kcopyd_stats_unwritten(kc, part, err);
+	if (unlikely(--part->pending)) {
+		kcopyd_stats_more(kc, part);
+		return false;
+	}
+	return part_next(kc, part);
 }
 
-/* Is there no part on its way any more? The throttle is to know. */
+/* Is there no part on its way any more? The throttle is to know, and who resizes. */
 static inline void parts_ended(struct kcopyd_client *kc)
 {
+	if (unlikely(kc->held_back) && kc->pool.nr_free == kc->pool.nr_pages)
+		wake_up_all(&kc->resize_wait);
 	if (kc->throttled.busy && list_empty(&kc->pageless) &&
 	    kc->pool.nr_free == kc->pool.nr_pages)
 		kcopyd_throttle_idle(kc);
@@ -1013,6 +1045,8 @@ static void job_cancel(struct kcopyd_client *kc, struct kcopyd_job *job)
 	job->read_err = -ECANCELED;
 	job->cancelled = true;
 	job->stopped = true;
+	job->watch |= KCOPYD_WATCH_ERROR;
+	trace_job_cancelled(kc, job);
 	for (i = 0; job->inflight && i <= job->num_writes; i++) {
 		struct kcopyd_ready *ready = &job_queue(job, i)->ready;
 
@@ -1199,11 +1233,26 @@ void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 	bool part_ended;
 
 	spin_lock_irqsave(&kc->lock, flags);
-	if (part->state == KCOPYD_PART_READING)
+	if (part->state == KCOPYD_PART_READING) {
+		trace_part_read(part, err);
 		part_ended = read_end(kc, part, err);
-	else
+	} else {
+		if (trace_part_written_enabled() &&
+		    part->state == KCOPYD_PART_WRITING)
+			trace_part_written(part, op->slot, err);
 		part_ended = write_end(kc, part, op->slot, err);
+	}
 	op_ended(kc, job, part_ended, flags);
+}
+
+static void end_all_traced(const struct kcopyd_part *part, unsigned int failed)
+{
+	unsigned int i;
+
+	if (!trace_part_written_enabled())
+		return;
+	for (i = 0; i < part->job->num_dests; i++)
+		trace_part_written(part, i, failed & (1U << i) ? -EIO : 0);
 }
 
 /**
@@ -1221,6 +1270,8 @@ void kcopyd_copy_end_all(struct kcopyd_op *op, unsigned int failed)
 	unsigned long flags;
 
 	spin_lock_irqsave(&kc->lock, flags);
+	end_all_traced(part, failed);
+	kcopyd_stats_together(kc, part, failed);
 	job->write_err |= failed;
 	if (failed && !job->ignore)
 		job->stopped = true;
@@ -1317,18 +1368,12 @@ static void use_queues(struct kcopyd_client *kc, struct kcopyd_job *job)
  */
 void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
-	unsigned int nr;
-
 	lockdep_assert_held(&kc->lock);
 	job->queue = queue_use(kc, disk_key(job->bdev));
 	if (likely(job->num_dests == 1))
 		job->dests[0].queue = queue_use(kc, disk_key(job->dests[0].bdev));
 	else
 		use_queues(kc, job);
-	job->stopped = false;
-	job->cancelled = false;
-	job->inflight = 0;
-	job->streak = 0;
 	INIT_LIST_HEAD(&job->node);
 	job->next = 0;
 	job->read_err = 0;
@@ -1336,13 +1381,17 @@ void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 
 	/* Mostly nothing and nobody is in the way, and it is small. */
 	if (likely(!job->special && !kc->waiting)) {
-		nr = part_data(job, kc->pool.nr_pages / 8);
+		const unsigned int nr = part_data(kc, job, kc->pool.nr_pages / 8);
+
 		if (likely(nr && pool_is_plentiful(&kc->pool, nr))) {
 			part_start(kc, job->first, nr, false);
-			if (job->next == job->count)
-				return;
+			if (job->next != job->count)
+				job_continue(kc, job);
+			return;
 		}
-	} else if (job->special) {
+	}
+	kcopyd_stats_long_way(kc, job);
+	if (job->special) {
 		INIT_LIST_HEAD(&job->parts);
 		job->flushed = false;
 	}

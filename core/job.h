@@ -6,6 +6,7 @@
 #ifndef KCOPYD_CORE_JOB_H
 #define KCOPYD_CORE_JOB_H
 
+#include <linux/bits.h>
 #include <linux/blk_types.h>
 #include <linux/list.h>
 #include <linux/slab.h>
@@ -152,15 +153,18 @@ union kcopyd_callback {
  * @borrow: large parts can have borrowed blocks
  * @special: any of the eight above, of which ordinary copies have none
  * @reserved: enum kcopyd_reserved
+ * @watch: why its end is looked at more closely, KCOPYD_WATCH_ID and others
  * @stopped: no further I/O is started
  * @cancelled: that is because it was cancelled
- * @flushed: the caches are flushed, or being flushed
  * @inflight: parts on their way
  * @streak: small ones that went ahead of it in the list that it waited in last
+ * @flushed: the caches are flushed, or being flushed
  * @read_err: as in kcopyd_notify_fn
  * @write_err: as in kcopyd_notify_fn
  * @refused: destinations that are not asked to zero themselves, one bit each; only
  *	of a job that zeroes or detects zeroes
+ * @id: its number in the client, if @watch says so
+ * @began: when it was accepted, in nanoseconds, if @watch says so
  * @next: sectors handed out to parts so far
  * @node: in a list of jobs that wait; empty otherwise
  * @next_job: the one after it in a list of jobs that do not
@@ -181,6 +185,7 @@ struct kcopyd_job {
 	u8 num_writes;
 	bool ignore;
 	bool small;
+	u8 reserved;
 	union {
 		struct {
 			bool seq : 1;
@@ -194,17 +199,19 @@ struct kcopyd_job {
 		};
 		u8 special;
 	};
-	u8 reserved;
 
 	/* Under the client's lock. */
+	u8 watch;
 	bool stopped;
 	bool cancelled;
-	bool flushed;
 	u8 inflight;
 	u8 streak;
+	bool flushed;
 	int read_err;
 	unsigned int write_err;
 	unsigned int refused;
+	u32 id;
+	u64 began;
 	sector_t next;
 	union {
 		struct list_head node;
@@ -214,6 +221,28 @@ struct kcopyd_job {
 
 	struct kcopyd_dest dests[];
 };
+
+/* It has a number. */
+#define KCOPYD_WATCH_ID		BIT(0)
+/* It is timed. */
+#define KCOPYD_WATCH_TIME	BIT(1)
+/* Something of it has failed, or it was cancelled. */
+#define KCOPYD_WATCH_ERROR	BIT(2)
+/* It zeroes. */
+#define KCOPYD_WATCH_ZERO	BIT(3)
+/* It is a prepared callback. */
+#define KCOPYD_WATCH_CALLBACK	BIT(4)
+/* It is what a flush waits for. */
+#define KCOPYD_WATCH_MARK	BIT(5)
+
+/* It is no copy. */
+#define KCOPYD_WATCH_OTHER	(KCOPYD_WATCH_ZERO | KCOPYD_WATCH_CALLBACK | KCOPYD_WATCH_MARK)
+
+/* Its number, or 0 if it has none. */
+static inline u32 kcopyd_job_id(const struct kcopyd_job *job)
+{
+	return job->watch & KCOPYD_WATCH_ID ? job->id : 0;
+}
 
 /* The granule of devices with small logical blocks, in sectors: 4 KiB. */
 #define KCOPYD_GRANULE 8U
@@ -329,6 +358,16 @@ static inline void kcopyd_reserve_put(struct kcopyd_reserve *reserve,
 	reserve->nr_free++;
 }
 
+/* What each copy begins with: stores that are next to each other. */
+static inline void kcopyd_job_begin(struct kcopyd_job *job)
+{
+	job->special = 0;
+	job->watch = 0;
+	job->stopped = false;
+	job->cancelled = false;
+	job->inflight = 0;
+}
+
 /**
  * kcopyd_job_put() - give a job object back
  * @reserve: the client's objects
@@ -340,9 +379,9 @@ static inline void kcopyd_reserve_put(struct kcopyd_reserve *reserve,
 static inline struct kcopyd_job *kcopyd_job_put(struct kcopyd_reserve *reserve,
 						struct kcopyd_job *job)
 {
-	if (unlikely(job->reserved == KCOPYD_RESERVED_CALLER)) {
-		return NULL;
-	} else if (unlikely(job->reserved != KCOPYD_RESERVED_NOT)) {
+	if (unlikely(job->reserved != KCOPYD_RESERVED_NOT)) {
+		if (job->reserved == KCOPYD_RESERVED_CALLER)
+			return NULL;
 		reserve->used[job->reserved]--;
 		kcopyd_reserve_put(reserve, job);
 	} else if (job->num_dests == 1 && reserve->nr_kept < KCOPYD_JOBS_KEPT) {

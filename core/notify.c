@@ -41,6 +41,8 @@ static unsigned int done_pop(struct kcopyd_client *kc, struct notify *batch,
 			.read_err = job->read_err,
 			.write_err = job->write_err,
 		};
+		if (unlikely(job->watch))
+			kcopyd_stats_done(kc, job);
 		/* Before the callback, which may well submit the next copy. */
 		job = kcopyd_job_put(&kc->reserve, job);
 		if (job) {
@@ -95,6 +97,8 @@ static void notify_work(struct work_struct *work)
 
 		spin_lock_irq(&kc->lock);
 		kc->jobs -= nr;
+		if (unlikely(kcopyd_stats_returned(&kc->stats, nr)))
+			kc->attention |= KCOPYD_ATTENTION_SAMPLE;
 		if (!kc->jobs)
 			wake_up_all(&kc->idle_wait);
 		/* Callbacks that do not sleep let nobody else have this CPU. */

@@ -8,11 +8,9 @@
 #include <linux/printk.h>
 #include <linux/string.h>
 
+#include "clients.h"
 #include "export.h"
 #include "param.h"
-
-#define PART_KB_MIN 4
-#define PART_KB_MAX 4096
 
 /* Unless it is set, and however little memory there is. */
 #define SHARED_MB_LEAST 4U
@@ -42,7 +40,11 @@ static int number_set(const char *value, const struct kernel_param *kp,
 
 static int part_kb_set(const char *value, const struct kernel_param *kp)
 {
-	return number_set(value, kp, PART_KB_MIN, PART_KB_MAX);
+	int r = number_set(value, kp, KCOPYD_PART_KB_MIN, KCOPYD_PART_KB_MAX);
+
+	if (!r)
+		kcopyd_clients_part_size();
+	return r;
 }
 
 static unsigned int memory_mb(void)

@@ -182,6 +182,7 @@ struct page_list *kcopyd_pool_get_runs(struct kcopyd_pool *pool,
 	}
 	*tail = NULL;
 	pool->next = at;
+	kcopyd_pool_note_peak(pool);
 	return head;
 }
 EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_pool_get_runs);

@@ -33,6 +33,7 @@
  *	NULL of the other runs
  * @nr_free: pages not handed out
  * @low: a word of @used before which no page is free
+ * @peak: the most pages that were seen handed out
  * @next: where the search for a piece of several pages starts
  * @used: one bit a page, set while it is handed out, and in what is left of the
  *	last word
@@ -47,6 +48,7 @@ struct kcopyd_pool {
 	void **owner;
 	unsigned int nr_free;
 	unsigned int low;
+	unsigned int peak;
 	unsigned int next;
 	unsigned long *used;
 };
@@ -56,6 +58,12 @@ static inline void kcopyd_pool_link(struct kcopyd_pool *pool, unsigned int i)
 {
 	pool->pages[i].next = i + 1 < pool->nr_pages ? &pool->pages[i + 1] :
 						       NULL;
+}
+
+/* That costs more than to take a page, so it is not done each time. */
+static inline void kcopyd_pool_note_peak(struct kcopyd_pool *pool)
+{
+	pool->peak = max(pool->peak, pool->nr_pages - pool->nr_free);
 }
 
 struct page *kcopyd_pool_alloc_piece(unsigned int *order, gfp_t single);

@@ -248,6 +248,7 @@ void kcopyd_request_progress(struct kcopyd_client *kc, struct kcopyd_job *job,
 	    state->done - state->told < request->progress_sectors)
 		return;
 	state->noted = true;
+	kcopyd_stats_mark(kc, &state->note);
 	kc->jobs++;
 	kcopyd_notify(kc, &state->note);
 }

@@ -2,6 +2,7 @@
 /* Limits on how fast copies go. */
 #define pr_fmt(fmt) "kcopyd: " fmt
 
+#include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
@@ -9,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "../compat/timer.h"
+#include "check.h"
 #include "client.h"
 #include "export.h"
 #include "throttle.h"
@@ -19,6 +21,9 @@
 /* Those whose percentage is read from elsewhere. The mutex also protects its end. */
 static LIST_HEAD(throttles);
 static DEFINE_MUTEX(throttles_mutex);
+
+/* One write to the limits of a client at a time. */
+static DEFINE_MUTEX(tune_mutex);
 
 static unsigned int throttle_percent(const struct kcopyd_throttle *t)
 {
@@ -258,29 +263,33 @@ struct kcopyd_throttle *kcopyd_throttle_by_percent(const unsigned int *percent)
 	return new;
 }
 
-/**
- * kcopyd_throttle_attach() - set a client's throttle
- * @kc: the client
- * @throttle: the throttle, or NULL for none
+/*
+ * @instead: only if it is the throttle that the client has; NULL for any, and
+ * ERR_PTR(-ENOENT) for none
  *
- * Context: Process context, may sleep.
- * Return: false if the client is being destroyed, and then has none.
+ * Return: 0; -ESHUTDOWN if the client is being destroyed, and then has none; -EAGAIN
+ * if it has another one.
  */
-bool kcopyd_throttle_attach(struct kcopyd_client *kc,
-			    struct kcopyd_throttle *throttle)
+static int throttle_attach(struct kcopyd_client *kc, struct kcopyd_throttle *throttle,
+			   const struct kcopyd_throttle *instead)
 {
 	struct kcopyd_throttle *old;
+	int r = 0;
 
 	if (throttle)
 		kref_get(&throttle->kref);
 
 	spin_lock_irq(&kc->lock);
-	if (kc->shutdown && throttle) {
+	old = kc->throttled.throttle;
+	if (kc->shutdown && throttle)
+		r = -ESHUTDOWN;
+	else if (instead && (old ?: ERR_PTR(-ENOENT)) != instead)
+		r = -EAGAIN;
+	if (r) {
 		spin_unlock_irq(&kc->lock);
 		kcopyd_throttle_destroy(throttle);
-		return false;
+		return r;
 	}
-	old = kc->throttled.throttle;
 	if (old) {
 		spin_lock(&old->lock);
 		throttle_idle(kc, old);
@@ -297,7 +306,21 @@ bool kcopyd_throttle_attach(struct kcopyd_client *kc,
 	spin_unlock_irq(&kc->lock);
 
 	kcopyd_throttle_destroy(old);
-	return true;
+	return 0;
+}
+
+/**
+ * kcopyd_throttle_attach() - set a client's throttle
+ * @kc: the client
+ * @throttle: the throttle, or NULL for none
+ *
+ * Context: Process context, may sleep.
+ * Return: false if the client is being destroyed, and then has none.
+ */
+bool kcopyd_throttle_attach(struct kcopyd_client *kc,
+			    struct kcopyd_throttle *throttle)
+{
+	return !throttle_attach(kc, throttle, NULL);
 }
 
 /* Why limits make no sense, or NULL. */
@@ -343,6 +366,27 @@ int kcopyd_throttle_create(const struct kcopyd_limits *limits,
 }
 EXPORT_SYMBOL_GPL(kcopyd_throttle_create);
 
+/* Under the lock. */
+static void throttle_change(struct kcopyd_throttle *throttle,
+			    const struct kcopyd_limits *limits)
+{
+	struct kcopyd_limits *old = &throttle->limits;
+	const u64 now = ktime_get_ns();
+
+	throttle_due(throttle, now);
+	kcopyd_bucket_change(&throttle->bytes, old->bytes_per_second,
+			     limits->bytes_per_second, now);
+	kcopyd_bucket_change(&throttle->ios, old->ios_per_second,
+			     limits->ios_per_second, now);
+	if (old->percent != limits->percent)
+		throttle->duty.due = min(throttle->duty.due,
+					 now + KCOPYD_REST_NS);
+	*old = *limits;
+	WRITE_ONCE(throttle->limited, limits->bytes_per_second || limits->ios_per_second);
+	if (!throttle->turn)
+		throttle_next(throttle);
+}
+
 /**
  * kcopyd_throttle_set() - change limits
  * @throttle: the throttle
@@ -357,26 +401,12 @@ int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
 			const struct kcopyd_limits *limits)
 {
 	const char *flaw = throttle ? limits_flaw(limits) : "no throttle";
-	struct kcopyd_limits *old;
 	unsigned long flags;
-	u64 now;
 
 	if (flaw)
 		return reject_limits(__builtin_return_address(0), flaw);
 	spin_lock_irqsave(&throttle->lock, flags);
-	now = ktime_get_ns();
-	old = &throttle->limits;
-	throttle_due(throttle, now);
-	kcopyd_bucket_change(&throttle->bytes, old->bytes_per_second,
-			     limits->bytes_per_second, now);
-	kcopyd_bucket_change(&throttle->ios, old->ios_per_second,
-			     limits->ios_per_second, now);
-	if (old->percent != limits->percent)
-		throttle->duty.due = min(throttle->duty.due,
-					 now + KCOPYD_REST_NS);
-	*old = *limits;
-	if (!throttle->turn)
-		throttle_next(throttle);
+	throttle_change(throttle, limits);
 	spin_unlock_irqrestore(&throttle->lock, flags);
 	return 0;
 }
@@ -394,3 +424,132 @@ void kcopyd_throttle_destroy(struct kcopyd_throttle *throttle)
 		kref_put_mutex(&throttle->kref, throttle_free, &throttles_mutex);
 }
 EXPORT_SYMBOL_GPL(kcopyd_throttle_destroy);
+
+static struct kcopyd_throttle *throttle_of(struct kcopyd_client *kc)
+{
+	struct kcopyd_throttle *t;
+
+	spin_lock_irq(&kc->lock);
+	t = kc->throttled.throttle;
+	if (t)
+		kref_get(&t->kref);
+	spin_unlock_irq(&kc->lock);
+	return t;
+}
+
+/**
+ * kcopyd_throttle_get() - a limit of a client
+ * @kc: the client
+ * @limit: which
+ *
+ * Context: Process context, may sleep.
+ * Return: the limit, or 0 if there is none.
+ */
+u64 kcopyd_throttle_get(struct kcopyd_client *kc, enum kcopyd_limit limit)
+{
+	struct kcopyd_throttle *t = throttle_of(kc);
+	u64 value = 0;
+
+	if (!t)
+		return 0;
+	spin_lock_irq(&t->lock);
+	switch (limit) {
+	case KCOPYD_LIMIT_BYTES:
+		value = t->limits.bytes_per_second;
+		break;
+	case KCOPYD_LIMIT_IOS:
+		value = t->limits.ios_per_second;
+		break;
+	case KCOPYD_LIMIT_PERCENT:
+		value = t->percent ? READ_ONCE(*t->percent) : t->limits.percent;
+		break;
+	}
+	spin_unlock_irq(&t->lock);
+	kcopyd_throttle_destroy(t);
+	return value;
+}
+
+static void limits_set(struct kcopyd_limits *limits, enum kcopyd_limit limit, u64 value)
+{
+	switch (limit) {
+	case KCOPYD_LIMIT_BYTES:
+		limits->bytes_per_second = value;
+		break;
+	case KCOPYD_LIMIT_IOS:
+		limits->ios_per_second = value;
+		break;
+	case KCOPYD_LIMIT_PERCENT:
+		limits->percent = value;
+		break;
+	}
+}
+
+/* A client that has none gets one of its own. */
+static int throttle_tune_new(struct kcopyd_client *kc, enum kcopyd_limit limit, u64 value)
+{
+	struct kcopyd_throttle *t;
+	int r;
+
+	if (!value)
+		return 0;
+	t = throttle_new();
+	if (!t)
+		return -ENOMEM;
+	t->own = true;
+	limits_set(&t->limits, limit, value);
+	r = throttle_attach(kc, t, ERR_PTR(-ENOENT));
+	kcopyd_throttle_destroy(t);
+	return r;
+}
+
+/* One of the client's own goes when there is nothing left to limit. */
+static int throttle_tune_old(struct kcopyd_client *kc, struct kcopyd_throttle *t,
+			     enum kcopyd_limit limit, u64 value)
+{
+	struct kcopyd_limits limits;
+	bool unused;
+
+	if (t->percent && limit == KCOPYD_LIMIT_PERCENT)
+		return kcopyd_reject(kc, -EBUSY,
+				     "its percentage is a parameter of the module that made it");
+	spin_lock_irq(&t->lock);
+	limits = t->limits;
+	limits_set(&limits, limit, value);
+	throttle_change(t, &limits);
+	unused = t->own && !t->limited && !limits.percent;
+	spin_unlock_irq(&t->lock);
+	if (unused)
+		throttle_attach(kc, NULL, t);
+	return 0;
+}
+
+/**
+ * kcopyd_throttle_tune() - set a limit of a client
+ * @kc: the client
+ * @limit: which
+ * @value: the limit, which makes sense; 0 is none
+ *
+ * It is a limit of the throttle that the client has, also if others share it.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -ESHUTDOWN while the client is being destroyed; -EBUSY for a
+ * percentage that is set elsewhere.
+ */
+int kcopyd_throttle_tune(struct kcopyd_client *kc, enum kcopyd_limit limit, u64 value)
+{
+	struct kcopyd_throttle *t;
+	int r;
+
+	mutex_lock(&tune_mutex);
+	do {
+		/* Its owner may give it another one meanwhile. */
+		t = throttle_of(kc);
+		if (t)
+			r = throttle_tune_old(kc, t, limit, value);
+		else
+			r = throttle_tune_new(kc, limit, value);
+		kcopyd_throttle_destroy(t);
+	} while (r == -EAGAIN);
+	mutex_unlock(&tune_mutex);
+	return r;
+}

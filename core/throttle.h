@@ -145,6 +145,8 @@ static inline void kcopyd_duty_account(struct kcopyd_duty *duty, bool busy,
  * @percent: read instead of that in @limits, or NULL
  * @lock: inside the clients' locks; inside it come those of workqueues and timers
  * @limits: as set
+ * @limited: they are more than @percent
+ * @own: it was made for one client, by who wrote to its directory
  * @bytes: the bucket of bytes
  * @ios: the bucket of I/Os
  * @duty: for the share of the time
@@ -162,6 +164,8 @@ struct kcopyd_throttle {
 	spinlock_t lock;
 
 	struct kcopyd_limits limits;
+	bool limited;
+	bool own;
 	struct kcopyd_bucket bytes;
 	struct kcopyd_bucket ios;
 	struct kcopyd_duty duty;
@@ -190,13 +194,29 @@ struct kcopyd_throttled {
  * @throttle: the throttle
  *
  * Context: Any.
- * Return: true if it is one whose percentage is set elsewhere, and that is 100.
+ * Return: true if it is one whose percentage is set elsewhere, and that is 100, and
+ * there is no other limit.
  */
 static inline bool kcopyd_throttle_open(const struct kcopyd_throttle *throttle)
 {
-	return throttle->percent && READ_ONCE(*throttle->percent) >= 100;
+	return throttle->percent && READ_ONCE(*throttle->percent) >= 100 &&
+	       !READ_ONCE(throttle->limited);
 }
 
+/**
+ * enum kcopyd_limit - a member of &struct kcopyd_limits
+ * @KCOPYD_LIMIT_BYTES: bytes_per_second
+ * @KCOPYD_LIMIT_IOS: ios_per_second
+ * @KCOPYD_LIMIT_PERCENT: percent
+ */
+enum kcopyd_limit {
+	KCOPYD_LIMIT_BYTES,
+	KCOPYD_LIMIT_IOS,
+	KCOPYD_LIMIT_PERCENT,
+};
+
+u64 kcopyd_throttle_get(struct kcopyd_client *kc, enum kcopyd_limit limit);
+int kcopyd_throttle_tune(struct kcopyd_client *kc, enum kcopyd_limit limit, u64 value);
 struct kcopyd_throttle *kcopyd_throttle_by_percent(const unsigned int *percent);
 bool kcopyd_throttle_attach(struct kcopyd_client *kc, struct kcopyd_throttle *throttle);
 unsigned int kcopyd_throttle_take(struct kcopyd_client *kc, const struct kcopyd_job *job,

@@ -29,10 +29,12 @@ result() {
 }
 
 printf 'kcopyd_%s\n' cancel cancel_sync client_cancel client_cancel_sync \
-	client_create client_destroy client_flush client_throttle copy \
+	client_create client_create_named client_destroy client_flush client_resize \
+	client_set_part_size client_throttle copy \
 	cpp_alloc cpp_assert_failed cpp_free dm_client_create dm_client_destroy \
 	dm_client_flush dm_copy dm_do_callback dm_prepare_callback dm_zero \
-	do_callback prepare_callback \
+	do_callback prepare_callback request_cancel request_cancel_sync \
+	request_size submit \
 	throttle_create throttle_destroy throttle_set zero >"$work/expected"
 
 mkdir -p build

@@ -34,7 +34,7 @@ silent() {
 }
 
 mapfile -t c_files < <(git ls-files '*.c' '*.h')
-mapfile -t kernel_files < <(printf '%s\n' "${c_files[@]}" | grep -v -e '^include/linux/dm-kcopyd.h$' -e '^tests/system/sectors.c$' -e '^kcopyd\.h$' -e '^tests/qemu/' -e '^bench/insns.c$')
+mapfile -t kernel_files < <(printf '%s\n' "${c_files[@]}" | grep -v -e '^include/linux/dm-kcopyd.h$' -e '^core/trace.h$' -e '^tests/system/sectors.c$' -e '^kcopyd\.h$' -e '^tests/qemu/' -e '^bench/insns.c$')
 mapfile -t cpp_files < <(git ls-files '*.cpp' '*.hpp')
 mapfile -t shell_files < <({ git ls-files '*.sh'
 	git grep -lIE '^#!(/usr/bin/env |/bin/)(ba)?sh'; } | sort -u)
@@ -52,6 +52,10 @@ result "checkpatch --strict" checkpatch -f "${kernel_files[@]}"
 # kcopyd.h is C++ too, and then has neither the kernel's types nor its macros.
 result "checkpatch --strict kcopyd.h" \
 	checkpatch --ignore NEW_TYPEDEFS,BIT_MACRO -f kcopyd.h
+
+# The kernel's macros for tracepoints want a form of their own.
+result "checkpatch --strict core/trace.h" \
+	checkpatch --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT -f core/trace.h
 
 # A macro of the kernel's, whose argument is used twice there, too.
 result "checkpatch --strict dm-kcopyd.h" \

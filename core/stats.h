@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a client has done, in numbers. A small copy is to cost next to nothing here:
+ * most of it is counted where something out of the ordinary happens, and what is
+ * ordinary is derived when somebody asks.
+ */
+#ifndef KCOPYD_CORE_STATS_H
+#define KCOPYD_CORE_STATS_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+struct kcopyd_client;
+struct kcopyd_fifo;
+struct kcopyd_job;
+struct kcopyd_part;
+
+/* One small copy is timed for so many jobs that have ended. */
+#define KCOPYD_SAMPLE 128
+
+/* Powers of two, in microseconds; the last one is for all that took longer. */
+#define KCOPYD_LATENCIES 28
+
+/* Longer than any name: see kcopyd_client_create_named(). */
+#define KCOPYD_NAME_SIZE 32
+
+/**
+ * enum kcopyd_waits - what a job had to wait for
+ * @KCOPYD_WAITS_PAGES: the pool was empty
+ * @KCOPYD_WAITS_DISK: a disk held its share of the pool
+ * @KCOPYD_WAITS_THROTTLE: the throttle
+ * @KCOPYD_WAITS: how many there are
+ */
+enum kcopyd_waits {
+	KCOPYD_WAITS_PAGES,
+	KCOPYD_WAITS_DISK,
+	KCOPYD_WAITS_THROTTLE,
+	KCOPYD_WAITS,
+};
+
+/**
+ * struct kcopyd_latencies - how long copies took
+ * @nr: so many less than 1 us, less than 2, less than 4 and so on
+ */
+struct kcopyd_latencies {
+	u64 nr[KCOPYD_LATENCIES];
+};
+
+/**
+ * struct kcopyd_stats - what a client counts
+ * @returned: jobs of whatever kind whose callbacks have returned
+ * @until_sample: so many are to return before a small copy is timed again
+ * @calling: other than copies in the batch of callbacks that are called
+ * @batch: which batch: @returned before it
+ * @moved: sectors of pieces that have ended, however
+ * @zeroes: jobs that zero
+ * @zeroes_done: of these, those whose callbacks have been called, or are just being
+ * @callbacks: prepared callbacks
+ * @callbacks_done: of these, as @zeroes_done
+ * @marks: what was queued for a flush, which is no job to anybody else
+ * @marks_done: of these, as @zeroes_done
+ * @failed: jobs with an error that were not cancelled
+ * @cancelled: jobs that were
+ * @read_errors: reads that failed for good
+ * @write_errors: writes that failed
+ * @long_way: jobs whose first part was not begun at once
+ * @parts: parts that were not the first of a job begun at once
+ * @waits: by enum kcopyd_waits
+ * @unread: sectors in @moved that were not read
+ * @zeroed: sectors in @moved of jobs that zero
+ * @more: sectors that other than the last destination was given; of copies and of
+ *	jobs that zero
+ * @unwritten: of @moved and @more, sectors that were not written
+ * @small: small copies that were timed
+ * @large: all large copies
+ */
+struct kcopyd_stats {
+	/* Under the client's lock. */
+	u64 returned;
+	int until_sample;
+	unsigned int calling;
+	u64 batch;
+	u64 moved;
+	u64 zeroes;
+	u64 zeroes_done;
+	u64 callbacks;
+	u64 callbacks_done;
+	u64 marks;
+	u64 marks_done;
+	u64 failed;
+	u64 cancelled;
+	u64 read_errors;
+	u64 write_errors;
+	u64 long_way;
+	u64 parts;
+	u64 waits[KCOPYD_WAITS];
+	u64 unread;
+	u64 zeroed;
+	u64 more[2];
+	u64 unwritten[2];
+	struct kcopyd_latencies small;
+	struct kcopyd_latencies large;
+};
+
+/**
+ * struct kcopyd_snapshot - what is shown of a client
+ * @id: its number
+ * @name: its name
+ * @pages: pages of its pool
+ * @pages_used: those in use
+ * @pages_peak: the most that were seen in use
+ * @part_kb: the largest part
+ * @queued: copies and jobs that zero, accepted and not done
+ * @waiting: of these, those that wait for pages, disks or the throttle
+ * @copies: accepted copies
+ * @copies_done: of these, those whose callbacks have returned
+ * @zeroes: jobs that zero
+ * @zeroes_done: of these, those done
+ * @callbacks: prepared callbacks
+ * @callbacks_done: of these, those done
+ * @failed: jobs that failed
+ * @cancelled: jobs that were cancelled
+ * @sectors_read: what was read
+ * @sectors_written: what copies have written, to all destinations
+ * @sectors_zeroed: what was zeroed, of all destinations
+ * @read_errors: reads that failed
+ * @write_errors: writes that failed
+ * @parts: parts that were begun
+ * @waits: by enum kcopyd_waits
+ * @small: latencies of small copies
+ * @large: latencies of large copies
+ */
+struct kcopyd_snapshot {
+	unsigned int id;
+	char name[KCOPYD_NAME_SIZE];
+	unsigned int pages;
+	unsigned int pages_used;
+	unsigned int pages_peak;
+	unsigned int part_kb;
+	u64 queued;
+	u64 waiting;
+	u64 copies;
+	u64 copies_done;
+	u64 zeroes;
+	u64 zeroes_done;
+	u64 callbacks;
+	u64 callbacks_done;
+	u64 failed;
+	u64 cancelled;
+	u64 sectors_read;
+	u64 sectors_written;
+	u64 sectors_zeroed;
+	u64 read_errors;
+	u64 write_errors;
+	u64 parts;
+	u64 waits[KCOPYD_WAITS];
+	struct kcopyd_latencies small;
+	struct kcopyd_latencies large;
+};
+
+void kcopyd_stats_init(struct kcopyd_client *kc);
+void kcopyd_stats_large(struct kcopyd_client *kc, struct kcopyd_job *job);
+bool kcopyd_stats_attend(struct kcopyd_client *kc, struct kcopyd_job *job, bool dm);
+void kcopyd_stats_prepared(struct kcopyd_client *kc, struct kcopyd_job *job);
+void kcopyd_stats_mark(struct kcopyd_client *kc, struct kcopyd_job *mark);
+void kcopyd_stats_long_way(struct kcopyd_client *kc, const struct kcopyd_job *job);
+void kcopyd_stats_wait(struct kcopyd_client *kc, const struct kcopyd_fifo *fifo);
+void kcopyd_stats_unread(struct kcopyd_client *kc, struct kcopyd_part *part, int err);
+void kcopyd_stats_unwritten(struct kcopyd_client *kc, struct kcopyd_part *part, int err);
+void kcopyd_stats_unstable(struct kcopyd_client *kc, struct kcopyd_part *part, int err);
+void kcopyd_stats_dropped(struct kcopyd_client *kc, const struct kcopyd_part *part);
+void kcopyd_stats_more(struct kcopyd_client *kc, const struct kcopyd_part *part);
+void kcopyd_stats_together(struct kcopyd_client *kc, struct kcopyd_part *part,
+			   unsigned int failed);
+void kcopyd_stats_done(struct kcopyd_client *kc, const struct kcopyd_job *job);
+
+void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_snapshot *s);
+size_t kcopyd_stats_format(const struct kcopyd_snapshot *s, char *buf, size_t size);
+size_t kcopyd_stats_format_latencies(const struct kcopyd_latencies *latencies,
+				     char *buf, size_t size);
+
+/**
+ * kcopyd_stats_returned() - callbacks have returned
+ * @stats: the client's
+ * @nr: how many
+ *
+ * Context: Any, under the client's lock.
+ * Return: true if a small copy is to be timed again.
+ */
+static inline bool kcopyd_stats_returned(struct kcopyd_stats *stats, unsigned int nr)
+{
+	stats->returned += nr;
+	stats->until_sample -= nr;
+	if (likely(stats->until_sample >= 0))
+		return false;
+	stats->until_sample += KCOPYD_SAMPLE;
+	return true;
+}
+
+#endif /* KCOPYD_CORE_STATS_H */
