@@ -49,7 +49,7 @@
 
 static char *engine = "kcopyd";
 module_param(engine, charp, 0444);
-MODULE_PARM_DESC(engine, "kcopyd, mainline, dropin, dm_io, bio or command");
+MODULE_PARM_DESC(engine, "kcopyd, mainline, dm_io, bio or command");
 static char *command;
 module_param(command, charp, 0444);
 MODULE_PARM_DESC(command, "What the engine \"command\" has /bin/sh run, instead of src= and dst=");
@@ -69,7 +69,9 @@ module_param(jobs, uint, 0444);
 MODULE_PARM_DESC(jobs, "Jobs that are measured (default 1000)");
 module_param(warm, uint, 0444);
 MODULE_PARM_DESC(warm, "Jobs before those (default 100)");
-static bool sequential, switches;
+static bool sequential, switches, dropin;
+module_param(dropin, bool, 0444);
+MODULE_PARM_DESC(dropin, "kcopyd is used through dm-kcopyd's calls (default: no)");
 module_param(sequential, bool, 0444);
 MODULE_PARM_DESC(sequential, "In ascending order (default: at random)");
 module_param(switches, bool, 0444);
@@ -720,10 +722,13 @@ static void stop_threads(void)
 
 static int check_parameters(void)
 {
+	const char *name = engine;
 	unsigned int i;
 
+	if (dropin && !strcmp(engine, "kcopyd"))
+		name = "dropin";
 	for (i = 0; i < ARRAY_SIZE(engines); i++) {
-		if (!strcmp(engines[i].name, engine))
+		if (!strcmp(engines[i].name, name))
 			used = &engines[i];
 	}
 	if (!used) {
