@@ -599,6 +599,7 @@ static int prepare_callback(struct kcopyd_client *kc, bool dm,
 	job->callback = callback;
 	job->context = context;
 	job->queue = &kc->queues.shared;
+	kcopyd_job_move(job, KCOPYD_JOB_PREPARED);
 	list_add_tail(&job->node, &kc->prepared);
 	kcopyd_stats_prepared(kc, job);
 	kc->jobs++;

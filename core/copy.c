@@ -223,7 +223,7 @@ static inline void part_read(struct kcopyd_part *part)
 {
 	struct kcopyd_job *job = part->job;
 
-	part->state = KCOPYD_PART_READING;
+	kcopyd_part_move(part, KCOPYD_PART_READING);
 	part->ops[0].opf = REQ_OP_READ | (part->alone ? REQ_NOMERGE : 0);
 	job->queue->reading += part->nr_pages;
 	queue_add(job->queue, &part->ops[0], job->small, NULL);
@@ -236,7 +236,7 @@ static inline void part_write(struct kcopyd_part *part,
 	struct kcopyd_job *job = part->job;
 	unsigned int i;
 
-	part->state = KCOPYD_PART_WRITING;
+	kcopyd_part_move(part, KCOPYD_PART_WRITING);
 	part->pending = job->num_writes;
 	for (i = 0; i < job->num_writes; i++) {
 		struct kcopyd_queue *queue = job->dests[i].queue;
@@ -293,7 +293,7 @@ static inline void part_ready(struct kcopyd_part *part,
 		if (job->request && !job->zero)
 			kcopyd_request_read(job, part->count);
 		if (job->seq && !list_is_first(&part->node, &job->parts)) {
-			part->state = KCOPYD_PART_READ;
+			kcopyd_part_move(part, KCOPYD_PART_READ);
 			return;
 		}
 	}
@@ -423,7 +423,7 @@ static bool part_verify(struct kcopyd_part *part, unsigned int slot)
 		slot++;
 	if (slot == job->num_dests || job->stopped)
 		return false;
-	part->state = KCOPYD_PART_VERIFYING;
+	kcopyd_part_move(part, KCOPYD_PART_VERIFYING);
 	part->pending = 1;
 	part->ops[slot].opf = REQ_OP_READ;
 	write_again(part, slot);
@@ -443,7 +443,7 @@ static bool job_flush(struct kcopyd_client *kc, struct kcopyd_job *job)
 	part->offset = 0;
 	part->left = 0;
 	part->count = 0;
-	part->state = KCOPYD_PART_FLUSHING;
+	kcopyd_part_move(part, KCOPYD_PART_FLUSHING);
 	part->pending = 0;
 	for (i = 0; i < job->num_dests; i++) {
 		if (job->write_err & (1U << i))
@@ -469,6 +469,7 @@ static bool job_flush(struct kcopyd_client *kc, struct kcopyd_job *job)
 static void job_wait(struct kcopyd_client *kc, struct kcopyd_job *job,
 		     struct kcopyd_fifo *fifo, const struct kcopyd_fifo *from)
 {
+	kcopyd_job_move(job, KCOPYD_JOB_WAITING);
 	kcopyd_fifo_add(fifo, &job->node, job->small);
 	kc->waiting++;
 	if (fifo != from)
@@ -638,6 +639,8 @@ static struct kcopyd_fifo *fifo_advance(struct kcopyd_client *kc,
 	struct kcopyd_job *job = list_entry(kcopyd_fifo_pop(fifo),
 					    struct kcopyd_job, node);
 
+	if (!job->stopped)
+		kcopyd_job_move(job, KCOPYD_JOB_RUNNING);
 	job->streak = streak;
 	kc->waiting--;
 	return job_advance(kc, job, fifo);
@@ -893,7 +896,7 @@ static noinline bool read_failed(struct kcopyd_client *kc,
 		if (err && err != -ECANCELED && part->alone) {
 			job->read_err = job->read_err ?: err;
 			if (!job->ignore)
-				job->stopped = true;
+				kcopyd_job_stop(job);
 			if (job->request)
 				kcopyd_request_unread(kc, part);
 		}
@@ -942,7 +945,7 @@ static noinline bool write_failed(struct kcopyd_part *part, unsigned int slot,
 	}
 	job->write_err |= 1U << slot;
 	if (!job->ignore)
-		job->stopped = true;
+		kcopyd_job_stop(job);
 	if (job->request)
 		kcopyd_request_unwritten(part, slot, err);
 	return false;
@@ -957,7 +960,7 @@ static noinline bool special_write_end(struct kcopyd_client *kc,
 
 	if (part->state == KCOPYD_PART_VERIFYING && !err && !job->stopped) {
 		/* That takes time, and may not be done in an interrupt. */
-		part->state = KCOPYD_PART_COMPARING;
+		kcopyd_part_move(part, KCOPYD_PART_COMPARING);
 		write_again(part, slot);
 		return false;
 	}
@@ -1044,7 +1047,7 @@ static void job_cancel(struct kcopyd_client *kc, struct kcopyd_job *job)
 
 	job->read_err = -ECANCELED;
 	job->cancelled = true;
-	job->stopped = true;
+	kcopyd_job_stop(job);
 	job->watch |= KCOPYD_WATCH_ERROR;
 	trace_job_cancelled(kc, job);
 	for (i = 0; job->inflight && i <= job->num_writes; i++) {
@@ -1274,7 +1277,7 @@ void kcopyd_copy_end_all(struct kcopyd_op *op, unsigned int failed)
 	kcopyd_stats_together(kc, part, failed);
 	job->write_err |= failed;
 	if (failed && !job->ignore)
-		job->stopped = true;
+		kcopyd_job_stop(job);
 	op_ended(kc, job, write_end(kc, part, op->slot, 0), flags);
 }
 
@@ -1369,6 +1372,7 @@ static void use_queues(struct kcopyd_client *kc, struct kcopyd_job *job)
 void kcopyd_copy_start(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
 	lockdep_assert_held(&kc->lock);
+	kcopyd_job_move(job, KCOPYD_JOB_RUNNING);
 	job->queue = queue_use(kc, disk_key(job->bdev));
 	if (likely(job->num_dests == 1))
 		job->dests[0].queue = queue_use(kc, disk_key(job->dests[0].bdev));

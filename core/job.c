@@ -4,12 +4,73 @@
 #include <linux/wait.h>
 
 #include "client.h"
+#include "export.h"
 #include "job.h"
 
 /* Most copies have one destination: theirs is to stay a small object. */
 static_assert(sizeof(struct kcopyd_job) + sizeof(struct kcopyd_dest) +
 	      sizeof(struct kcopyd_part) + sizeof(struct kcopyd_op) <= 256 ||
-	      IS_ENABLED(CONFIG_DEBUG_LIST) || BITS_PER_LONG != 64);
+	      IS_ENABLED(CONFIG_DEBUG_LIST) || IS_ENABLED(KCOPYD_TEST_EXPORTS) ||
+	      BITS_PER_LONG != 64);
+
+#ifdef KCOPYD_TEST_EXPORTS
+static const char *const part_states[] = {
+#define KCOPYD_PART_STATE(state) \
+	[KCOPYD_PART_##state] = #state,
+#include "states.h"
+};
+
+static const bool part_moves[ARRAY_SIZE(part_states)][ARRAY_SIZE(part_states)] = {
+#define KCOPYD_PART_MOVE(from, to) \
+	[KCOPYD_PART_##from][KCOPYD_PART_##to] = true,
+#include "states.h"
+};
+
+static const char *const job_states[] = {
+#define KCOPYD_JOB_STATE(state) \
+	[KCOPYD_JOB_##state] = #state,
+#include "states.h"
+};
+
+static const bool job_moves[ARRAY_SIZE(job_states)][ARRAY_SIZE(job_states)] = {
+#define KCOPYD_JOB_MOVE(from, to) \
+	[KCOPYD_JOB_##from][KCOPYD_JOB_##to] = true,
+#include "states.h"
+};
+
+/* A state may be anything where memory was overwritten. */
+static const char *state_name(const char *const *names, unsigned int nr,
+			      unsigned int state)
+{
+	return state < nr ? names[state] : "?";
+}
+
+void kcopyd_part_check_move(const struct kcopyd_part *part,
+			    enum kcopyd_part_state state)
+{
+	const unsigned int from = part->state, to = state;
+	const unsigned int nr = ARRAY_SIZE(part_states);
+
+	WARN_ONCE(from >= nr || to >= nr || !part_moves[from][to],
+		  "kcopyd: a part moved from %s to %s\n",
+		  state_name(part_states, nr, from),
+		  state_name(part_states, nr, to));
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_part_check_move);
+
+void kcopyd_job_move(struct kcopyd_job *job, enum kcopyd_job_state state)
+{
+	const unsigned int from = job->state, to = state;
+	const unsigned int nr = ARRAY_SIZE(job_states);
+
+	WARN_ONCE(from >= nr || to >= nr || !job_moves[from][to],
+		  "kcopyd: a job moved from %s to %s\n",
+		  state_name(job_states, nr, from),
+		  state_name(job_states, nr, to));
+	job->state = to;
+}
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_job_move);
+#endif
 
 static size_t part_size(unsigned int num_dests)
 {
@@ -29,6 +90,7 @@ size_t kcopyd_job_size(unsigned int num_dests)
 	return sizeof(struct kcopyd_job) +
 	       num_dests * sizeof(struct kcopyd_dest) + part_size(num_dests);
 }
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_job_size);
 
 static void part_init(struct kcopyd_part *part, struct kcopyd_job *job)
 {
@@ -53,9 +115,13 @@ void kcopyd_job_init(struct kcopyd_job *job, unsigned int num_dests)
 {
 	job->num_dests = num_dests;
 	job->num_writes = num_dests;
+#ifdef KCOPYD_TEST_EXPORTS
+	job->state = KCOPYD_JOB_FREE;
+#endif
 	job->first = (void *)&job->dests[num_dests];
 	part_init(job->first, job);
 }
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_job_init);
 
 /**
  * kcopyd_reserve_init() - set job objects aside

@@ -45,24 +45,16 @@ struct kcopyd_op {
 	blk_opf_t opf;
 };
 
-/**
- * enum kcopyd_part_state - what a part is doing
- * @KCOPYD_PART_FREE: nothing, it has no pages
- * @KCOPYD_PART_READING: its read is ready or in flight, in slot 0
- * @KCOPYD_PART_READ: its data is there, and the part before it is not written yet
- * @KCOPYD_PART_WRITING: its writes are ready or in flight
- * @KCOPYD_PART_VERIFYING: one destination is being read back
- * @KCOPYD_PART_COMPARING: what was read back is to be compared by the queue's worker
- * @KCOPYD_PART_FLUSHING: the last one of a job: its destinations' caches are flushed
- */
+/* What a part is doing; core/states.h has the states and says what they are. */
 enum kcopyd_part_state {
-	KCOPYD_PART_FREE,
-	KCOPYD_PART_READING,
-	KCOPYD_PART_READ,
-	KCOPYD_PART_WRITING,
-	KCOPYD_PART_VERIFYING,
-	KCOPYD_PART_COMPARING,
-	KCOPYD_PART_FLUSHING,
+#define KCOPYD_PART_STATE(state) KCOPYD_PART_##state,
+#include "states.h"
+};
+
+/* Where a job is in its life, which only the debug build knows; likewise. */
+enum kcopyd_job_state {
+#define KCOPYD_JOB_STATE(state) KCOPYD_JOB_##state,
+#include "states.h"
 };
 
 /**
@@ -77,7 +69,7 @@ enum kcopyd_part_state {
  *	goes round an unreadable place
  * @nr_pages: length of @pages, as far as they are of the pool
  * @pending: writes of the piece that have not ended
- * @state: enum kcopyd_part_state
+ * @state: enum kcopyd_part_state, changed by kcopyd_part_move()
  * @alone: its reads are not to be merged with others, after one has failed
  * @borrowed: its pages are a block
  * @exempt: its read is the one that is marked in the source's queue
@@ -165,6 +157,7 @@ union kcopyd_callback {
  *	of a job that zeroes or detects zeroes
  * @id: its number in the client, if @watch says so
  * @began: when it was accepted, in nanoseconds, if @watch says so
+ * @state: enum kcopyd_job_state, in the debug build; changed by kcopyd_job_move()
  * @next: sectors handed out to parts so far
  * @node: in a list of jobs that wait; empty otherwise
  * @next_job: the one after it in a list of jobs that do not
@@ -207,6 +200,9 @@ struct kcopyd_job {
 	u8 inflight;
 	u8 streak;
 	bool flushed;
+#ifdef KCOPYD_TEST_EXPORTS
+	u8 state;
+#endif
 	int read_err;
 	unsigned int write_err;
 	unsigned int refused;
@@ -302,6 +298,45 @@ struct kcopyd_reserve {
 };
 
 struct kcopyd_client;
+
+#ifdef KCOPYD_TEST_EXPORTS
+void kcopyd_part_check_move(const struct kcopyd_part *part,
+			    enum kcopyd_part_state state);
+void kcopyd_job_move(struct kcopyd_job *job, enum kcopyd_job_state state);
+#else
+static inline void kcopyd_part_check_move(const struct kcopyd_part *part,
+					  enum kcopyd_part_state state)
+{
+}
+
+static inline void kcopyd_job_move(struct kcopyd_job *job,
+				   enum kcopyd_job_state state)
+{
+}
+#endif
+
+/**
+ * kcopyd_part_move() - a part is doing something else from now on
+ * @part: the part
+ * @state: what; the debug build warns if the model of the life of a part has no
+ *	such move
+ *
+ * Context: Any, under the client's lock.
+ */
+static inline void kcopyd_part_move(struct kcopyd_part *part,
+				    enum kcopyd_part_state state)
+{
+	kcopyd_part_check_move(part, state);
+	part->state = state;
+}
+
+/* No further I/O of the job is started. */
+static inline void kcopyd_job_stop(struct kcopyd_job *job)
+{
+	if (!job->stopped)
+		kcopyd_job_move(job, KCOPYD_JOB_STOPPED);
+	job->stopped = true;
+}
 
 size_t kcopyd_job_size(unsigned int num_dests);
 void kcopyd_job_init(struct kcopyd_job *job, unsigned int num_dests);
@@ -406,7 +441,7 @@ static inline struct kcopyd_job *kcopyd_job_put(struct kcopyd_reserve *reserve,
  */
 static inline void kcopyd_part_put(struct kcopyd_part *part)
 {
-	part->state = KCOPYD_PART_FREE;
+	kcopyd_part_move(part, KCOPYD_PART_FREE);
 	if (unlikely(part != part->job->first))
 		kfree(part);
 }

@@ -35,6 +35,7 @@ static unsigned int done_pop(struct kcopyd_client *kc, struct notify *batch,
 	*unused = NULL;
 	while (nr < NOTIFY_BATCH && (job = kc->done)) {
 		kc->done = job->next_job;
+		kcopyd_job_move(job, KCOPYD_JOB_FREE);
 		batch[nr++] = (struct notify){
 			.callback = job->callback,
 			.context = job->context,

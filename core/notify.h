@@ -22,6 +22,7 @@ static inline void kcopyd_notify(struct kcopyd_client *kc,
 				 struct kcopyd_job *job)
 {
 	lockdep_assert_held(&kc->lock);
+	kcopyd_job_move(job, KCOPYD_JOB_DUE);
 	if (!kc->done)
 		queue_work(kc->notify_wq, &kc->notify_work);
 	job->next_job = NULL;
