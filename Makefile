@@ -92,7 +92,7 @@ help:
 	@echo 'make builddir       print where the modules are (KDIR as for make)'
 	@echo 'make clean          remove build/'
 	@echo 'make demo           copy a file system to three disks in a virtual machine'
-	@echo 'make check          build and test everything'
+	@echo 'make check          build and test everything, and search the model'
 	@echo 'make check-full     ... the same for longer'
 	@echo 'make check-clients  run the kernel'"'"'s own dm targets on kcopyd'
 	@echo 'make lint           check style, and the code with static analysers'

@@ -71,13 +71,14 @@ stage() {
 
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
-tests/qemu/deps.sh build boot tools clients lint bench
+tests/qemu/deps.sh build boot tools clients lint model bench
 
-stages=(build runner demo kunit system bench)
+stages=(build model runner demo kunit system bench)
 [ $# -gt 0 ] || set -- "${stages[@]}"
 for name; do
 	case $name in
 	build)	stage build tests/build.sh ;;
+	model)	stage model tests/model/run.sh ;;
 	runner)	stage runner tests/qemu/selftest.sh ;;
 	demo)	stage demo tests/demo.sh ;;
 	kunit)	stage kunit tests/kunit/run.sh ;;

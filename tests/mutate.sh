@@ -8,7 +8,7 @@
 #	mutate.sh [MUTANT...]
 #
 # The patch's line "Caught-by:" says which tests to run: "kunit" or "kunit
-# SUITE...", or "system SCENARIO...". They must pass without the mutant.
+# SUITE...", "system SCENARIO...", or "model". They must pass without the mutant.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,8 +60,8 @@ for mutant; do
 	read -ra tests < <(sed -n 's/^Caught-by: //p' "$patch")
 
 	case ${tests[0]-} in
-	kunit | system) ;;
-	*)	echo "FAILED  $mutant: its line Caught-by names neither kunit nor system"
+	kunit | system | model) ;;
+	*)	echo "FAILED  $mutant: its line Caught-by names none of kunit, system and model"
 		failed=$((failed + 1))
 		continue ;;
 	esac

@@ -15,6 +15,7 @@ group()
 	tools)	echo dmsetup e2fsprogs fdisk patch ;;
 	clients) echo dmsetup lvm2 ;;
 	docs)	echo python3-sphinx ;;
+	model)	echo gcc spin ;;
 	unit)	echo g++ libgtest-dev ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
 			linux-source-6.1 ;;
@@ -38,7 +39,7 @@ missing()
 }
 
 if (($# == 0)); then
-	say 'usage: deps.sh build|boot|tools|unit|lint...'
+	say 'usage: deps.sh build|boot|tools|model|unit|lint...'
 	exit 2
 fi
 packages=()
