@@ -454,7 +454,9 @@ static __always_inline int submit(struct kcopyd_client *kc, bool dm,
 
 	spin_lock_irq(&kc->lock);
 	job = kcopyd_job_kept(&kc->reserve, num_dests);
-	if (unlikely(!job && (dm || !kc->shutdown))) {
+	if (unlikely(!job)) {
+		if (kc->shutdown && !dm)
+			return reject_shutdown(kc, NULL);
 		spin_unlock_irq(&kc->lock);
 		job = kcopyd_job_alloc(kc, num_dests);
 		if (IS_ERR(job))

@@ -114,12 +114,14 @@ static void submit_when_shut_down(struct copy *copy)
 	copy_submit(copy->priv, 0);
 }
 
-static void lifetime_submit_during_drain(struct kunit *test)
+static void submit_during_drain(struct kunit *test, unsigned int num_dests)
 {
 	struct life l = life_new(test);
 	struct copy *first = life_copy(&l, 0, 8);
 	struct copy *late = life_copy(&l, 100, 8);
 
+	while (late->num_dests < num_dests)
+		copy_to(late, l.to, 200 * late->num_dests);
 	first->then = submit_when_shut_down;
 	first->priv = late;
 	copy_start(first, 0);
@@ -128,6 +130,17 @@ static void lifetime_submit_during_drain(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, late->submitted);
 	KUNIT_EXPECT_EQ(test, late->result, -ESHUTDOWN);
 	copy_expect_kept(late, 0, 0, 8);
+}
+
+static void lifetime_submit_during_drain(struct kunit *test)
+{
+	submit_during_drain(test, 1);
+}
+
+/* For several destinations no object is kept of an earlier copy. */
+static void lifetime_submit_to_several_during_drain(struct kunit *test)
+{
+	submit_during_drain(test, 2);
 }
 
 static void destroy_own_client(struct copy *copy)
@@ -318,6 +331,7 @@ static struct kunit_case lifetime_cases[] = {
 	KUNIT_CASE(lifetime_destroy_unused),
 	KUNIT_CASE(lifetime_destroy_waits),
 	KUNIT_CASE(lifetime_submit_during_drain),
+	KUNIT_CASE(lifetime_submit_to_several_during_drain),
 	KUNIT_CASE(lifetime_destroy_from_callback),
 	KUNIT_CASE(lifetime_destroy_from_other_callback),
 	KUNIT_CASE(lifetime_submit_from_callback),
