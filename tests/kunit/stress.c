@@ -15,7 +15,7 @@
 #define NR_SOURCES	2
 #define NR_DESTS	3
 #define NR_FAULTS	5
-#define ROUNDS		24
+#define ROUNDS		6
 #define MOST_JOBS	60
 
 /**
@@ -370,14 +370,25 @@ static void round_end(struct stress *s)
 		check(s, &s->jobs[i]);
 }
 
+/* In several cases, as a single one would take so long that the kernel says it hangs. */
+static const u32 seeds[] = { 20231, 20232, 20233, 20234 };
+
+static void seed_describe(const u32 *seed, char *description)
+{
+	snprintf(description, KUNIT_PARAM_DESC_SIZE, "seed %u", *seed);
+}
+
+KUNIT_ARRAY_PARAM(seed, seeds, seed_describe);
+
 static void stress_model(struct kunit *test)
 {
 	struct stress s = { .f = test->priv };
+	const u32 *seed = test->param_value;
 	unsigned int i, n, total = 0;
 
 	s.jobs = kunit_kcalloc(test, MOST_JOBS, sizeof(*s.jobs), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, s.jobs);
-	prandom_seed_state(&s.rnd, 20231);
+	prandom_seed_state(&s.rnd, *seed);
 	for (i = 0; i < NR_SOURCES; i++) {
 		const struct tdisk_options options = {
 			.sectors = SOURCE_SECTORS,
@@ -415,13 +426,13 @@ static void stress_model(struct kunit *test)
 	}
 	kunit_info(test, "%u jobs: %u well, %u with errors, %u cancelled", total, s.ended[0],
 		   s.ended[1], s.ended[2]);
-	KUNIT_EXPECT_GT(test, s.ended[0], 100);
-	KUNIT_EXPECT_GT(test, s.ended[1], 50);
-	KUNIT_EXPECT_GT(test, s.ended[2], 20);
+	KUNIT_EXPECT_GT(test, s.ended[0], 20);
+	KUNIT_EXPECT_GT(test, s.ended[1], 5);
+	KUNIT_EXPECT_GT(test, s.ended[2], 5);
 }
 
 static struct kunit_case stress_cases[] = {
-	KUNIT_CASE(stress_model),
+	KUNIT_CASE_PARAM(stress_model, seed_gen_params),
 	{}
 };
 
