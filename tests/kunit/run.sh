@@ -67,7 +67,7 @@ tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testin
 
 boot=0
 # Some suites take a minute or two, all of them ten.
-run tests/qemu/boot.sh --kernel debug-6.1 --timeout "$(($# ? 500 : 1500))" --log "$work/console" "${leaks[@]}" \
+run tests/qemu/boot.sh --kernel debug-6.1 --timeout "$(($# ? 500 : 2400))" --log "$work/console" "${leaks[@]}" \
 	--module "$work/kcopyd.ko" --module "$work/kcopyd_kunit.ko" \
 	tests/kunit/guest.sh "$@" >"$work/boot" 2>&1 || boot=$?
 touch "$work/console"
