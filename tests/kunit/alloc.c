@@ -119,23 +119,25 @@ static void alloc_pool_init(struct kunit *test)
 static void alloc_pool_init_leaves_nothing(struct kunit *test)
 {
 	const unsigned int num_pages = 2047;	/* its last piece is one page */
-	unsigned int last = 0, failures = 0, missed, i;
+	unsigned int nth = 1, failures = 0, i;
 	long before;
 	int r;
 
-	/* Which allocation is the nth depends on caches, so not each try does it. */
-	for (i = 0, missed = 0; missed < 16; i++) {
-		const unsigned int nth = 1 + i / 4;
-
-		missed = pool_with_failure(test, num_pages, nth, &r) ? 0 : missed + 1;
-		if (r)
-			last = nth;
+	while (pool_with_failure(test, num_pages, nth, &r)) {
+		nth++;
 		KUNIT_ASSERT_LT(test, nth, MAX_SITES);
 	}
-	KUNIT_ASSERT_GT(test, last, 4);
+	KUNIT_ASSERT_GT(test, nth, 4);
 	before = available_kb();
+	/*
+	 * Which allocation is the last changes with caches and with what pieces
+	 * there are: follow it.
+	 */
 	for (i = 0; i < 400 && failures < 20; i++) {
-		pool_with_failure(test, num_pages, last - i % 4, &r);
+		if (pool_with_failure(test, num_pages, nth, &r))
+			nth++;
+		else if (nth > 1)
+			nth--;
 		failures += !!r;
 	}
 	KUNIT_EXPECT_EQ(test, failures, 20);
