@@ -873,6 +873,26 @@ int kcopyd_request_cancel_sync(struct kcopyd_request *request)
 }
 EXPORT_SYMBOL_GPL(kcopyd_request_cancel_sync);
 
+/**
+ * kcopyd_client_get_stats() - what a client is, and what it has done
+ * @kc: the client
+ * @result: receives it, all of the same moment
+ *
+ * Context: Any, hard interrupts included.
+ * Return: 0; -EINVAL for a NULL client or result.
+ */
+int kcopyd_client_get_stats(struct kcopyd_client *kc,
+			    struct kcopyd_client_stats *result)
+{
+	if (!kc)
+		return reject_client(__builtin_return_address(0));
+	if (!result)
+		return kcopyd_reject(kc, -EINVAL, "no place for statistics");
+	kcopyd_stats_get(kc, result);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kcopyd_client_get_stats);
+
 /*
  * Device-mapper's calls, as include/linux/dm-kcopyd.h has them. They cannot fail,
  * and reject nothing that the kernel's own dm-kcopyd accepts.

@@ -274,6 +274,93 @@ void kcopyd_throttle_destroy(struct kcopyd_throttle *throttle);
 int kcopyd_client_throttle(struct kcopyd_client *kc,
 			   struct kcopyd_throttle *throttle);
 
+/* Longer than any name, with the zero that ends it. */
+#define KCOPYD_NAME_SIZE	32
+
+/* Powers of two, in microseconds; the last one is for all that took longer. */
+#define KCOPYD_LATENCIES	28
+
+/**
+ * enum kcopyd_waits - what a job had to wait for
+ * @KCOPYD_WAITS_PAGES: the pool was empty
+ * @KCOPYD_WAITS_DISK: a disk held its share of the pool
+ * @KCOPYD_WAITS_THROTTLE: the throttle
+ * @KCOPYD_WAITS: how many there are
+ */
+enum kcopyd_waits {
+	KCOPYD_WAITS_PAGES,
+	KCOPYD_WAITS_DISK,
+	KCOPYD_WAITS_THROTTLE,
+	KCOPYD_WAITS,
+};
+
+/**
+ * struct kcopyd_latencies - how long copies took
+ * @nr: so many less than 1 us, less than 2, less than 4 and so on
+ */
+struct kcopyd_latencies {
+	unsigned long long nr[KCOPYD_LATENCIES];
+};
+
+/**
+ * struct kcopyd_client_stats - what a client is, and what it has done
+ * @id: its number, by which sysfs and tracepoints call it
+ * @name: its name
+ * @pages: pages of its pool
+ * @pages_used: those in use
+ * @pages_peak: the most that were seen in use
+ * @part_kb: the largest part, in KiB
+ * @queued: copies and jobs that zero, accepted and not done
+ * @waiting: of these, those that wait for pages, disks or the throttle
+ * @copies: accepted copies
+ * @copies_done: of these, those whose callbacks have returned
+ * @zeroes: jobs that zero
+ * @zeroes_done: of these, those done
+ * @callbacks: prepared callbacks
+ * @callbacks_done: of these, those done
+ * @failed: jobs that failed
+ * @cancelled: jobs that were cancelled
+ * @sectors_read: what was read
+ * @sectors_written: what copies have written, to all destinations
+ * @sectors_zeroed: what was zeroed, of all destinations
+ * @read_errors: reads that failed
+ * @write_errors: writes that failed
+ * @parts: parts that were begun
+ * @waits: by enum kcopyd_waits
+ * @small: latencies of small copies, of which one in many is timed
+ * @large: latencies of large copies
+ */
+struct kcopyd_client_stats {
+	unsigned int id;
+	char name[KCOPYD_NAME_SIZE];
+	unsigned int pages;
+	unsigned int pages_used;
+	unsigned int pages_peak;
+	unsigned int part_kb;
+	unsigned long long queued;
+	unsigned long long waiting;
+	unsigned long long copies;
+	unsigned long long copies_done;
+	unsigned long long zeroes;
+	unsigned long long zeroes_done;
+	unsigned long long callbacks;
+	unsigned long long callbacks_done;
+	unsigned long long failed;
+	unsigned long long cancelled;
+	unsigned long long sectors_read;
+	unsigned long long sectors_written;
+	unsigned long long sectors_zeroed;
+	unsigned long long read_errors;
+	unsigned long long write_errors;
+	unsigned long long parts;
+	unsigned long long waits[KCOPYD_WAITS];
+	struct kcopyd_latencies small;
+	struct kcopyd_latencies large;
+};
+
+int kcopyd_client_get_stats(struct kcopyd_client *kc,
+			    struct kcopyd_client_stats *result);
+
 #ifdef __cplusplus
 }
 #endif

@@ -45,8 +45,10 @@ struct may_fail_t {};
 inline constexpr may_fail_t may_fail;
 
 /* errno values that the C++ layer itself returns, as negative numbers. */
+inline constexpr int enomem = 12;
 inline constexpr int ebusy = 16;
 inline constexpr int einval = 22;
+inline constexpr int edeadlk = 35;
 
 /**
  * struct region - struct io_region with a constructor
@@ -67,11 +69,23 @@ static_assert(alignof(region) == alignof(io_region));
 static_assert(__is_standard_layout(region) && __is_trivially_copyable(region));
 static_assert(sizeof(sector_t) == 8);
 
+#if __SIZEOF_POINTER__ == 8
+#define KCOPYD_CPP_CHECK_LAYOUT(name, last, offset, size) \
+	static_assert(__builtin_offsetof(name, last) == (offset) && sizeof(name) == (size));
+KCOPYD_CPP_LAYOUT(KCOPYD_CPP_CHECK_LAYOUT)
+#undef KCOPYD_CPP_CHECK_LAYOUT
+#endif
+
 /* How to copy: the KCOPYD_* flags of the C interface. */
 enum class flags : unsigned int {
 	none = 0,
 	ignore_error = KCOPYD_IGNORE_ERROR,
 	write_seq = KCOPYD_WRITE_SEQ,
+	flush = KCOPYD_FLUSH,
+	verify = KCOPYD_VERIFY,
+	detect_zeroes = KCOPYD_DETECT_ZEROES,
+	no_unmap = KCOPYD_NO_UNMAP,
+	salvage = KCOPYD_SALVAGE,
 };
 
 [[nodiscard]] constexpr flags operator|(flags a, flags b) noexcept
@@ -121,6 +135,49 @@ struct limits {
 	unsigned long long bytes_per_second = 0;
 	unsigned int ios_per_second = 0;
 	unsigned int percent = 0;
+};
+
+static_assert(sizeof(limits) == sizeof(kcopyd_limits));
+
+/* What a client is, and what it has done. */
+using stats = kcopyd_client_stats;
+
+/* Sectors that could not be read. */
+using bad_range = kcopyd_bad_range;
+
+/**
+ * class report - how a request ended, and what became of it
+ *
+ * Looks at the request, and is good as long as that is not submitted again.
+ */
+class report : public outcome {
+public:
+	explicit report(const kcopyd_request &r) noexcept
+		: outcome(r.result.read_err, r.result.write_err), r_(r)
+	{
+	}
+
+	/* Whether destination @i is among those that failed with -EOPNOTSUPP. */
+	[[nodiscard]] bool unsupported(unsigned int i) const noexcept
+	{
+		return i < KCOPYD_MAX_DESTS && (r_.result.unsupported & (1U << i)) != 0;
+	}
+
+	/* Whether destination @i contains something else than was written. */
+	[[nodiscard]] bool mismatch(unsigned int i) const noexcept
+	{
+		return i < KCOPYD_MAX_DESTS && (r_.result.mismatch & (1U << i)) != 0;
+	}
+
+	/* The bad ranges that are told, in ascending order: for (auto &b : report). */
+	[[nodiscard]] const bad_range *begin() const noexcept { return r_.bad; }
+	[[nodiscard]] const bad_range *end() const noexcept { return r_.bad + r_.result.nr_bad; }
+
+	/* Everything that there is: bytes, times, the first piece that failed. */
+	[[nodiscard]] const kcopyd_result &details() const noexcept { return r_.result; }
+
+private:
+	const kcopyd_request &r_;
 };
 
 class client;
@@ -197,6 +254,164 @@ private:
 
 	F fn_;
 };
+
+/**
+ * struct options - what a request asks for, of which only some need be named
+ *
+ * As in { .how = flags::salvage, .bad = bad, .max_bad = 16 }.
+ */
+struct options {
+	flags how = flags::none;
+	unsigned short ioprio = 0;     /* as in ioprio_set(2); 0 for the normal one */
+	sector_t progress_sectors = 0; /* told of progress after so many more */
+	bad_range *bad = nullptr;      /* receives what could not be read */
+	unsigned int max_bad = 0;      /* how many there is room for */
+};
+
+/**
+ * class request_base - the part of a request that does not depend on its
+ * callables; not used by itself
+ */
+class request_base {
+public:
+	request_base(const request_base &) = delete;
+	request_base &operator=(const request_base &) = delete;
+
+	/**
+	 * reserve() - allocate the memory that copying takes
+	 * @max_dests: for so many destinations, from 1 to KCOPYD_MAX_DESTS
+	 *
+	 * Once there is enough, submitting needs none.
+	 *
+	 * Context: process context, may sleep.
+	 * Return: 0; -EINVAL, -ENOMEM, or -EBUSY while it is pending.
+	 */
+	[[nodiscard]] int reserve(unsigned int max_dests) noexcept;
+
+	/* As completion_base::pending(). */
+	[[nodiscard]] bool pending() const noexcept
+	{
+		return __atomic_load_n(&pending_, __ATOMIC_ACQUIRE);
+	}
+
+	/**
+	 * cancel() - cancel it
+	 *
+	 * As client::cancel(). The client that it was last submitted to exists.
+	 *
+	 * Context: any, hard interrupts included. Does not wait.
+	 * Return: 1, or 0 if it is not pending or has ended already.
+	 */
+	int cancel() noexcept;
+
+	/**
+	 * cancel_sync() - cancel it and wait
+	 *
+	 * As client::cancel_sync(). The client that it was last submitted to exists.
+	 *
+	 * Context: process context, may sleep.
+	 * Return: as cancel(); -EDEADLK in one of the client's own callables, and
+	 * nothing is cancelled.
+	 */
+	int cancel_sync() noexcept;
+
+protected:
+	constexpr request_base(kcopyd_request_fn fn, kcopyd_progress_fn progress) noexcept
+		: fn_(fn), progress_(progress)
+	{
+	}
+	~request_base();
+
+	void fired() noexcept { __atomic_store_n(&pending_, false, __ATOMIC_RELEASE); }
+
+private:
+	friend class client;
+
+	kcopyd_request *r_ = nullptr;
+	kcopyd_request_fn fn_;
+	kcopyd_progress_fn progress_;
+	unsigned int max_dests_ = 0;
+	bool pending_ = false;
+	bool submitted_ = false;
+};
+
+/* What a request without a callable for its progress has in its place. */
+struct no_progress {};
+
+/**
+ * class request - a copy that cannot fail for want of memory, and that tells more
+ *
+ * It consists of the memory that it takes, the callable that is told of the end, and
+ * one that is told of progress:
+ *
+ *	kcopyd::request r([&](const kcopyd::report &) { ... });
+ *
+ *	err = r.reserve(1);
+ *	if (!err)
+ *		err = client.submit(r, from, { to }, { .how = kcopyd::flags::verify });
+ *
+ * As for class completion: who owns it keeps it where it is until its callable has
+ * been called, which takes a const report & (or a const outcome &). The callable may
+ * submit it once more, or destroy it as the last thing it does.
+ *
+ * The callable for progress takes the number of sectors that are done with, is called
+ * in turn with the client's other callables, and not after the one for the end.
+ */
+template <typename F, typename P = no_progress> class request final : public request_base {
+public:
+	explicit request(F fn) noexcept
+		: request_base(&request::ended, nullptr), ended_(static_cast<F &&>(fn))
+	{
+	}
+
+	request(F fn, P progress) noexcept
+		: request_base(&request::ended, &request::went_on), ended_(static_cast<F &&>(fn)),
+		  progress_(static_cast<P &&>(progress))
+	{
+	}
+
+private:
+	static request *of(const kcopyd_request *r) noexcept
+	{
+		return static_cast<request *>(static_cast<request_base *>(r->context));
+	}
+
+	static void ended(kcopyd_request *r) noexcept
+	{
+		request *self = of(r);
+
+		self->fired();
+		self->ended_(report(*r));
+	}
+
+	static void went_on(kcopyd_request *r, sector_t done) noexcept
+	{
+		if constexpr (!__is_same(P, no_progress))
+			of(r)->progress_(done);
+	}
+
+	F ended_;
+	[[no_unique_address]] P progress_ = P();
+};
+
+/**
+ * class member_call - a member function of an object, as a callable
+ */
+template <auto M, typename T> class member_call {
+public:
+	constexpr explicit member_call(T &object) noexcept : object_(object) {}
+
+	template <typename A> void operator()(const A &a) const noexcept { (object_.*M)(a); }
+
+private:
+	T &object_;
+};
+
+/* As in kcopyd::completion done(kcopyd::member<&leg::copied>(*this)). */
+template <auto M, typename T> [[nodiscard]] constexpr member_call<M, T> member(T &object) noexcept
+{
+	return member_call<M, T>(object);
+}
 
 /**
  * class result - a value, or the negative errno that says why there is none
@@ -289,6 +504,47 @@ private:
 static_assert(sizeof(throttle) == sizeof(void *));
 
 /**
+ * class prepared_callback - owns a callback that has been announced
+ *
+ * Empty, or the only owner: it can be moved and not copied. It is fired once; the
+ * client's destruction waits for it. One that is destroyed before is a callback that
+ * never comes, which is reported as a broken assertion.
+ */
+class [[nodiscard]] prepared_callback {
+public:
+	constexpr prepared_callback() noexcept = default;
+	explicit prepared_callback(kcopyd_job *job) noexcept : job_(job) {}
+
+	prepared_callback(prepared_callback &&other) noexcept : job_(other.release()) {}
+	prepared_callback &operator=(prepared_callback &&other) noexcept;
+	prepared_callback(const prepared_callback &) = delete;
+	prepared_callback &operator=(const prepared_callback &) = delete;
+	~prepared_callback();
+
+	/**
+	 * fire() - have the callable called, and be empty
+	 * @how: what it is told
+	 *
+	 * Context: any, hard interrupts included.
+	 */
+	void fire(const outcome &how) noexcept;
+
+	[[nodiscard]] explicit operator bool() const noexcept { return job_ != nullptr; }
+
+	/* Hands the ownership to the caller, for kcopyd_do_callback(). */
+	[[nodiscard]] kcopyd_job *release() noexcept
+	{
+		kcopyd_job *job = job_;
+
+		job_ = nullptr;
+		return job;
+	}
+
+private:
+	kcopyd_job *job_ = nullptr;
+};
+
+/**
  * class client - owns a client of the copy service, its pages and its workers
  *
  * Empty, or the only owner of a client: it can be moved and not copied. On an
@@ -317,6 +573,33 @@ public:
 	 * Return: the client, or -EINVAL (no pages) or -ENOMEM.
 	 */
 	static result<client> create(unsigned int num_pages) noexcept;
+
+	/* The same, with the name by which statistics and tracepoints call it. */
+	static result<client> create(const char *name, unsigned int num_pages) noexcept;
+
+	/**
+	 * resize() - change how many pages the client owns
+	 * @num_pages: how many
+	 *
+	 * Context and errors as kcopyd_client_resize().
+	 */
+	[[nodiscard]] int resize(unsigned int num_pages) noexcept;
+
+	/**
+	 * set_part_size() - change into what pieces copies are split
+	 * @kib: the largest piece, in KiB
+	 *
+	 * Context and errors as kcopyd_client_set_part_size().
+	 */
+	[[nodiscard]] int set_part_size(unsigned int kib) noexcept;
+
+	/**
+	 * get_stats() - what the client is, and what it has done
+	 *
+	 * Context: any, hard interrupts included.
+	 * Return: all of the same moment; all zeroes for an empty client.
+	 */
+	[[nodiscard]] stats get_stats() const noexcept;
 
 	/**
 	 * copy() - start a copy
@@ -378,6 +661,55 @@ public:
 	/* The same, for a number of destinations that is only known at run time. */
 	[[nodiscard]] int zero(unsigned int num_dests, const region *dests, flags how,
 			       completion_base &done) noexcept;
+
+	/**
+	 * submit() - start a copy that takes no memory
+	 * @what: the request, with enough memory reserved
+	 * @from: what to read
+	 * @dests: where to write it, as many as there are, all of @from's length
+	 * @opts: what else is asked for
+	 *
+	 * The regions may be gone when the call returns.
+	 *
+	 * Context: process context; does not sleep.
+	 * Return: 0, and the request's callable will be called exactly once. A
+	 * negative errno, and it will not, and nothing was written: that of
+	 * kcopyd_submit(); -EBUSY if @what is pending; -ENOMEM if there is no memory
+	 * reserved for so many destinations.
+	 */
+	template <size_t N>
+	[[nodiscard]] int submit(request_base &what, const region &from, const region (&dests)[N],
+				 const options &opts = {}) noexcept
+	{
+		static_assert(N <= KCOPYD_MAX_DESTS, "more destinations than kcopyd serves");
+		return submit(what, from, N, dests, opts);
+	}
+
+	/* The same, for a number of destinations that is only known at run time. */
+	[[nodiscard]] int submit(request_base &what, const region &from, unsigned int num_dests,
+				 const region *dests, const options &opts = {}) noexcept;
+
+	/* The same as submit(), without a source: fills with zeroes. */
+	template <size_t N>
+	[[nodiscard]] int submit_zero(request_base &what, const region (&dests)[N],
+				      const options &opts = {}) noexcept
+	{
+		static_assert(N <= KCOPYD_MAX_DESTS, "more destinations than kcopyd serves");
+		return submit_zero(what, N, dests, opts);
+	}
+
+	[[nodiscard]] int submit_zero(request_base &what, unsigned int num_dests,
+				      const region *dests, const options &opts = {}) noexcept;
+
+	/**
+	 * prepare() - have a callable called later, from wherever that is decided
+	 * @done: told what prepared_callback::fire() is given
+	 *
+	 * Context: as copy().
+	 * Return: what is to be fired, or the errno of kcopyd_prepare_callback(), or
+	 * -EBUSY.
+	 */
+	result<prepared_callback> prepare(completion_base &done) noexcept;
 
 	/**
 	 * flush() - wait for the callables that are due
@@ -455,10 +787,121 @@ public:
 	}
 
 private:
+	int start(request_base &what, const io_region &from, unsigned int num_dests,
+		  const region *dests, const options &opts, unsigned int more) noexcept;
+
 	kcopyd_client *kc_ = nullptr;
 };
 
 static_assert(sizeof(client) == sizeof(void *));
+
+/*
+ * What is called for each copy is inline, and so costs what the C call costs.
+ */
+inline int client::copy(const region &from, unsigned int num_dests, const region *dests, flags how,
+			completion_base &done) noexcept
+{
+	if (!done.take())
+		return -ebusy;
+
+	/*
+	 * The C prototype has no const, but the regions are only read. Once the
+	 * copy is accepted, done may be gone.
+	 */
+	const int err = kcopyd_copy(kc_, const_cast<region *>(&from), num_dests,
+				    const_cast<region *>(dests), static_cast<unsigned int>(how),
+				    done.notify_, &done);
+	if (err)
+		done.fired();
+	return err;
+}
+
+inline int client::zero(unsigned int num_dests, const region *dests, flags how,
+			completion_base &done) noexcept
+{
+	if (!done.take())
+		return -ebusy;
+
+	/* As for copy(). */
+	const int err = kcopyd_zero(kc_, num_dests, const_cast<region *>(dests),
+				    static_cast<unsigned int>(how), done.notify_, &done);
+	if (err)
+		done.fired();
+	return err;
+}
+
+inline int client::start(request_base &what, const io_region &from, unsigned int num_dests,
+			 const region *dests, const options &opts, unsigned int more) noexcept
+{
+	if (__atomic_exchange_n(&what.pending_, true, __ATOMIC_ACQ_REL))
+		return -ebusy;
+	if (num_dests > what.max_dests_ || !what.r_) {
+		what.fired();
+		return num_dests > KCOPYD_MAX_DESTS ? -einval : -enomem;
+	}
+
+	*what.r_ = {
+		.from = from,
+		.dests = dests,
+		.num_dests = num_dests,
+		.flags = static_cast<unsigned int>(opts.how) | more,
+		.ioprio = opts.ioprio,
+		.fn = what.fn_,
+		.context = &what,
+		.progress = what.progress_,
+		.progress_sectors = opts.progress_sectors,
+		.bad = opts.bad,
+		.max_bad = opts.max_bad,
+		.result = {},
+	};
+	/* Once it is accepted, it may be gone. */
+	what.submitted_ = true;
+	const int err = kcopyd_submit(kc_, what.r_);
+
+	if (err) {
+		what.submitted_ = false;
+		what.fired();
+	}
+	return err;
+}
+
+inline int client::submit(request_base &what, const region &from, unsigned int num_dests,
+			  const region *dests, const options &opts) noexcept
+{
+	return start(what, from, num_dests, dests, opts, 0);
+}
+
+inline int client::submit_zero(request_base &what, unsigned int num_dests, const region *dests,
+			       const options &opts) noexcept
+{
+	return start(what, {}, num_dests, dests, opts, KCOPYD_ZERO);
+}
+
+/**
+ * class cancel_guard - cancels what has not ended when a scope ends, and waits
+ *
+ * When it is gone, so is everything that could call the callable. Not for a scope of
+ * one of the client's own callables, which is reported as a broken assertion.
+ */
+class [[nodiscard]] cancel_guard {
+public:
+	/* Of the copy that @done was given to. */
+	cancel_guard(client &c, completion_base &done) noexcept : client_(&c), done_(&done) {}
+
+	/* Of a request. */
+	explicit cancel_guard(request_base &what) noexcept : request_(&what) {}
+
+	cancel_guard(const cancel_guard &) = delete;
+	cancel_guard &operator=(const cancel_guard &) = delete;
+
+	/* Context: process context, may sleep. */
+	~cancel_guard();
+
+private:
+	client *client_ = nullptr;
+	completion_base *done_ = nullptr;
+	request_base *request_ = nullptr;
+};
 
 } /* namespace kcopyd */
 

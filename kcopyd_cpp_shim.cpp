@@ -20,14 +20,103 @@ completion_base::~completion_base()
 	KCOPYD_CPP_ASSERT(!pending());
 }
 
+int request_base::reserve(unsigned int max_dests) noexcept
+{
+	if (pending())
+		return -ebusy;
+	if (max_dests == 0 || max_dests > KCOPYD_MAX_DESTS)
+		return -einval;
+	if (max_dests <= max_dests_)
+		return 0;
+
+	void *memory = kcopyd_cpp_alloc(kcopyd_request_size(max_dests));
+
+	if (!memory)
+		return -enomem;
+	kcopyd_cpp_free(r_);
+	r_ = static_cast<kcopyd_request *>(memory);
+	max_dests_ = max_dests;
+	submitted_ = false;
+	return 0;
+}
+
+request_base::~request_base()
+{
+	KCOPYD_CPP_ASSERT(!pending());
+	kcopyd_cpp_free(r_);
+}
+
+int request_base::cancel() noexcept
+{
+	return submitted_ ? kcopyd_request_cancel(r_) : 0;
+}
+
+int request_base::cancel_sync() noexcept
+{
+	return submitted_ ? kcopyd_request_cancel_sync(r_) : 0;
+}
+
+prepared_callback &prepared_callback::operator=(prepared_callback &&other) noexcept
+{
+	if (this != &other) {
+		KCOPYD_CPP_ASSERT(!job_);
+		job_ = other.release();
+	}
+	return *this;
+}
+
+prepared_callback::~prepared_callback()
+{
+	KCOPYD_CPP_ASSERT(!job_);
+}
+
+void prepared_callback::fire(const outcome &how) noexcept
+{
+	KCOPYD_CPP_ASSERT(job_);
+	if (job_)
+		kcopyd_do_callback(release(), how.read_error(), how.write_errors());
+}
+
+cancel_guard::~cancel_guard()
+{
+	const int r = request_ ? request_->cancel_sync() : client_->cancel_sync(*done_);
+
+	KCOPYD_CPP_ASSERT(r != -edeadlk);
+}
+
 result<client> client::create(unsigned int num_pages) noexcept
 {
+	return create(nullptr, num_pages);
+}
+
+result<client> client::create(const char *name, unsigned int num_pages) noexcept
+{
 	kcopyd_client *kc = nullptr;
-	const int err = kcopyd_client_create(num_pages, &kc);
+	const int err = name ? kcopyd_client_create_named(name, num_pages, &kc) :
+			       kcopyd_client_create(num_pages, &kc);
 
 	if (err)
 		return result<client>(err);
 	return result<client>(client(kc));
+}
+
+int client::resize(unsigned int num_pages) noexcept
+{
+	return kcopyd_client_resize(kc_, num_pages);
+}
+
+int client::set_part_size(unsigned int kib) noexcept
+{
+	return kcopyd_client_set_part_size(kc_, kib);
+}
+
+stats client::get_stats() const noexcept
+{
+	stats s{};
+
+	if (kc_)
+		kcopyd_client_get_stats(kc_, &s);
+	return s;
 }
 
 client &client::operator=(client &&other) noexcept
@@ -44,36 +133,19 @@ void client::reset() noexcept
 	kcopyd_client_destroy(release());
 }
 
-int client::copy(const region &from, unsigned int num_dests, const region *dests, flags how,
-		 completion_base &done) noexcept
+result<prepared_callback> client::prepare(completion_base &done) noexcept
 {
 	if (!done.take())
-		return -ebusy;
+		return result<prepared_callback>(-ebusy);
 
-	/*
-	 * The C prototype has no const, but the regions are only read. Once the
-	 * copy is accepted, done may be gone.
-	 */
-	const int err = kcopyd_copy(kc_, const_cast<region *>(&from), num_dests,
-				    const_cast<region *>(dests), static_cast<unsigned int>(how),
-				    done.notify_, &done);
-	if (err)
+	kcopyd_job *job = nullptr;
+	const int err = kcopyd_prepare_callback(kc_, done.notify_, &done, &job);
+
+	if (err) {
 		done.fired();
-	return err;
-}
-
-int client::zero(unsigned int num_dests, const region *dests, flags how,
-		 completion_base &done) noexcept
-{
-	if (!done.take())
-		return -ebusy;
-
-	/* As for copy(). */
-	const int err = kcopyd_zero(kc_, num_dests, const_cast<region *>(dests),
-				    static_cast<unsigned int>(how), done.notify_, &done);
-	if (err)
-		done.fired();
-	return err;
+		return result<prepared_callback>(err);
+	}
+	return result<prepared_callback>(prepared_callback(job));
 }
 
 int client::flush() noexcept

@@ -41,6 +41,7 @@
 #include "../compat/dm-io.h"
 #include "../compat/timer.h"
 #include "../kcopyd.h"
+#include "calls.h"
 #include "dropin.h"
 #include "mark.h"
 
@@ -69,9 +70,10 @@ module_param(jobs, uint, 0444);
 MODULE_PARM_DESC(jobs, "Jobs that are measured (default 1000)");
 module_param(warm, uint, 0444);
 MODULE_PARM_DESC(warm, "Jobs before those (default 100)");
-static bool sequential, switches, dropin;
-module_param(dropin, bool, 0444);
-MODULE_PARM_DESC(dropin, "kcopyd is used through dm-kcopyd's calls (default: no)");
+static char *calls;
+module_param(calls, charp, 0444);
+MODULE_PARM_DESC(calls, "How kcopyd is used: dropin, request, cpp or cpp-request (default: kcopyd_copy())");
+static bool sequential, switches;
 module_param(sequential, bool, 0444);
 MODULE_PARM_DESC(sequential, "In ascending order (default: at random)");
 module_param(switches, bool, 0444);
@@ -109,6 +111,8 @@ MODULE_PARM_DESC(bg_depth, "Such jobs in flight in the first client (default 0)"
  * @pages: the memory of a floor's job, contiguous
  * @list: the same for dm_io()
  * @ended: in a submitter's list
+ * @request: of the calls "request"
+ * @cpp: of the C++ calls
  */
 struct slot {
 	struct io_region from;
@@ -124,6 +128,9 @@ struct slot {
 	struct page *pages;
 	struct page_list *list;
 	struct llist_node ended;
+
+	struct kcopyd_request *request;
+	void *cpp;
 };
 
 /**
@@ -134,7 +141,7 @@ struct slot {
  * @submit: starts the slot's job, whose end is told by slot_ended()
  * @step: moves the slot's job on, in the slot's thread, after I/O of it; NULL if
  *	the engine does so itself
- * @memory: a slot has its memory beforehand
+ * @prepare: gives a slot beforehand what it needs; NULL if that is nothing
  */
 struct engine {
 	const char *name;
@@ -142,7 +149,7 @@ struct engine {
 	void (*destroy)(unsigned int i);
 	void (*submit)(struct slot *slot);
 	void (*step)(struct slot *slot);
-	bool memory;
+	int (*prepare)(struct slot *slot);
 };
 
 struct submitter {
@@ -381,16 +388,82 @@ static void ours_done(int read_err, unsigned int write_err, void *context)
 	slot_ended(context, !read_err && !write_err);
 }
 
+static void check_accepted(struct slot *slot, int r)
+{
+	if (likely(!r))
+		return;
+	pr_err("a copy was rejected with %d\n", r);
+	WRITE_ONCE(stopping, true);
+	slot_ended(slot, false);
+}
+
 static void ours_submit(struct slot *slot)
 {
-	int r = kcopyd_copy(client[slot->client], &slot->from, slot->num_dests,
-			    slot->to, 0, ours_done, slot);
+	check_accepted(slot, kcopyd_copy(client[slot->client], &slot->from, slot->num_dests,
+					 slot->to, 0, ours_done, slot));
+}
 
-	if (r) {
-		pr_err("kcopyd_copy() failed with %d\n", r);
-		WRITE_ONCE(stopping, true);
-		slot_ended(slot, false);
-	}
+/* ------------------------------------------------------------------------- */
+/* kcopyd by requests */
+
+static void request_done(struct kcopyd_request *request)
+{
+	slot_ended(request->context, !request->result.read_err && !request->result.write_err);
+}
+
+static int request_prepare(struct slot *slot)
+{
+	slot->request = kmalloc(kcopyd_request_size(slot->num_dests), GFP_KERNEL);
+	return slot->request ? 0 : -ENOMEM;
+}
+
+static void request_submit(struct slot *slot)
+{
+	*slot->request = (struct kcopyd_request){
+		.from = slot->from,
+		.dests = slot->to,
+		.num_dests = slot->num_dests,
+		.fn = request_done,
+		.context = slot,
+	};
+	check_accepted(slot, kcopyd_submit(client[slot->client], slot->request));
+}
+
+/* ------------------------------------------------------------------------- */
+/* kcopyd from C++ */
+
+static int cpp_create(unsigned int i)
+{
+	client[i] = bench_cpp_client_new(pages);
+	return client[i] ? 0 : -ENOMEM;
+}
+
+static void cpp_destroy(unsigned int i)
+{
+	bench_cpp_client_delete(client[i]);
+}
+
+static int cpp_prepare(struct slot *slot)
+{
+	slot->cpp = bench_cpp_slot_new(slot, slot->num_dests);
+	return slot->cpp ? 0 : -ENOMEM;
+}
+
+void bench_cpp_ended(void *slot, int ok)
+{
+	slot_ended(slot, ok);
+}
+
+static void cpp_submit(struct slot *slot)
+{
+	check_accepted(slot, bench_cpp_copy(client[slot->client], slot->cpp, &slot->from,
+					    slot->num_dests, slot->to));
+}
+
+static void cpp_request_submit(struct slot *slot)
+{
+	check_accepted(slot, bench_cpp_submit(client[slot->client], slot->cpp, &slot->from,
+					      slot->num_dests, slot->to));
 }
 
 /* ------------------------------------------------------------------------- */
@@ -605,13 +678,36 @@ static void command_step(struct slot *slot)
 
 /* ------------------------------------------------------------------------- */
 
+/* A floor's slot has its memory beforehand. */
+static int slot_memory(struct slot *slot)
+{
+	unsigned int nr = DIV_ROUND_UP(kb << 10, PAGE_SIZE), i;
+
+	slot->pages = alloc_pages(GFP_KERNEL | __GFP_NOWARN, get_order(kb << 10));
+	slot->list = kvcalloc(nr, sizeof(*slot->list), GFP_KERNEL);
+	if (!slot->pages || !slot->list)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		slot->list[i].page = slot->pages + i;
+		slot->list[i].next = i + 1 < nr ? &slot->list[i + 1] : NULL;
+	}
+	return 0;
+}
+
 static const struct engine engines[] = {
 	{ "kcopyd", ours_create, ours_destroy, ours_submit },
 	{ "mainline", mainline_create, mainline_destroy, mainline_submit },
-	{ "dropin", dropin_create, dropin_destroy, dropin_submit },
-	{ "dm_io", dmio_create, dmio_destroy, dmio_submit, dmio_step, true },
-	{ "bio", no_client, no_client_destroy, bio_floor_submit, bio_floor_step, true },
+	{ "dm_io", dmio_create, dmio_destroy, dmio_submit, dmio_step, slot_memory },
+	{ "bio", no_client, no_client_destroy, bio_floor_submit, bio_floor_step, slot_memory },
 	{ "command", no_client, no_client_destroy, hand_over, command_step },
+};
+
+/* kcopyd, by what calls= calls it. */
+static const struct engine ways[] = {
+	{ "dropin", dropin_create, dropin_destroy, dropin_submit },
+	{ "request", ours_create, ours_destroy, request_submit, NULL, request_prepare },
+	{ "cpp", cpp_create, cpp_destroy, cpp_submit, NULL, cpp_prepare },
+	{ "cpp-request", cpp_create, cpp_destroy, cpp_request_submit, NULL, cpp_prepare },
 };
 
 static int open_devices(void)
@@ -642,22 +738,6 @@ static void close_devices(void)
 	kcopyd_compat_bdev_close(&bg_dest);
 }
 
-/* A floor's slot has its memory beforehand. */
-static int slot_memory(struct slot *slot)
-{
-	unsigned int nr = DIV_ROUND_UP(kb << 10, PAGE_SIZE), i;
-
-	slot->pages = alloc_pages(GFP_KERNEL | __GFP_NOWARN, get_order(kb << 10));
-	slot->list = kvcalloc(nr, sizeof(*slot->list), GFP_KERNEL);
-	if (!slot->pages || !slot->list)
-		return -ENOMEM;
-	for (i = 0; i < nr; i++) {
-		slot->list[i].page = slot->pages + i;
-		slot->list[i].next = i + 1 < nr ? &slot->list[i + 1] : NULL;
-	}
-	return 0;
-}
-
 static int slot_init(struct slot *slot, unsigned int i)
 {
 	sector_t count = kb << 1;
@@ -677,7 +757,7 @@ static int slot_init(struct slot *slot, unsigned int i)
 		slot->to[d].bdev = slot->background ? bg_dest.bdev : dests[d].bdev;
 		slot->to[d].count = count;
 	}
-	return used->memory ? slot_memory(slot) : 0;
+	return used->prepare ? used->prepare(slot) : 0;
 }
 
 static void slots_free(void)
@@ -688,6 +768,9 @@ static void slots_free(void)
 		if (slots[i].pages)
 			__free_pages(slots[i].pages, get_order(kb << 10));
 		kvfree(slots[i].list);
+		kfree(slots[i].request);
+		if (slots[i].cpp)
+			bench_cpp_slot_delete(slots[i].cpp);
 	}
 	vfree(slots);
 }
@@ -722,18 +805,26 @@ static void stop_threads(void)
 
 static int check_parameters(void)
 {
-	const char *name = engine;
 	unsigned int i;
 
-	if (dropin && !strcmp(engine, "kcopyd"))
-		name = "dropin";
 	for (i = 0; i < ARRAY_SIZE(engines); i++) {
-		if (!strcmp(engines[i].name, name))
+		if (!strcmp(engines[i].name, engine))
 			used = &engines[i];
 	}
 	if (!used) {
 		pr_err("there is no engine %s\n", engine);
 		return -EINVAL;
+	}
+	if (calls && used == &engines[0]) {
+		used = NULL;
+		for (i = 0; i < ARRAY_SIZE(ways); i++) {
+			if (!strcmp(ways[i].name, calls))
+				used = &ways[i];
+		}
+		if (!used) {
+			pr_err("kcopyd has no calls %s\n", calls);
+			return -EINVAL;
+		}
 	}
 	if (!command != !!strcmp(engine, "command") ||
 	    (command && (src || num_dests))) {

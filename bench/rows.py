@@ -60,10 +60,10 @@ ROWS = [
     Row("hdd 16M QD1", f"{HDD} kb=16384 depth=1 jobs=16 warm=2 sequential=1", 3.2, 3.9, engines=BOTH),
     Row("brd 512K QD64", "src=/dev/ram0 dst=/dev/ram1 kb=512 depth=64 jobs=320 warm=128", 1.9, 2),
     Row("memory-backed 512K QD64", "src=/dev/mema dst=/dev/memb kb=512 depth=64 jobs=320 warm=128", 1.9, 2),
-    Row("drop-in n0 64K QD8", f"{N0} kb=64 depth=8 jobs=1600 dropin=1", 1, 3, engines=BOTH),
-    Row("drop-in n0 512K QD8", f"{N0} kb=512 depth=8 jobs=640 dropin=1", 1, 5.5, engines=BOTH),
-    Row("drop-in hdd 512K QD64", f"{HDD} kb=512 depth=64 jobs=640 warm=128 sequential=1 dropin=1", 1, 4, engines=BOTH),
-    Row("drop-in hdd 16M QD1", f"{HDD} kb=16384 depth=1 jobs=16 warm=2 sequential=1 dropin=1", 1, 3.2, engines=BOTH),
+    Row("drop-in n0 64K QD8", f"{N0} kb=64 depth=8 jobs=1600 calls=dropin", 1, 3, engines=BOTH),
+    Row("drop-in n0 512K QD8", f"{N0} kb=512 depth=8 jobs=640 calls=dropin", 1, 5.5, engines=BOTH),
+    Row("drop-in hdd 512K QD64", f"{HDD} kb=512 depth=64 jobs=640 warm=128 sequential=1 calls=dropin", 1, 4, engines=BOTH),
+    Row("drop-in hdd 16M QD1", f"{HDD} kb=16384 depth=1 jobs=16 warm=2 sequential=1 calls=dropin", 1, 3.2, engines=BOTH),
     Row("4K beside a 1 GiB job to hdd", f"{BESIDE} jobs=400 bg_kb=1048576 bg_depth=1", 150, 90, "p99", BOTH),
     Row("4K beside 8 x 64 MiB to hdd", f"{BESIDE} jobs=200 bg_kb=65536 bg_depth=8", 150, 90, "p99", BOTH),
     Row("4K beside 512 x 4K to hdd", f"{BESIDE} jobs=100 bg_kb=4 bg_depth=512", 150, 90, "p99", BOTH),
@@ -83,6 +83,16 @@ for device, label in ((N0, "n0"), (T20, "t20"), (T80, "t80"), (HDD, "hdd")):
         depth = 8 if kb <= 16384 else 1
         ROWS.append(Row(f"{label} {kb}K", f"{device} kb={kb} depth={depth} jobs={max(2 * depth, min(400, 65536 // kb))}"
                         f" warm={depth}", figure="", engines=BOTH if kb > 1024 else ALL, quick=False))
+
+# What other calls cost than kcopyd_copy(): a request that tells more, and C++
+ROWS += [
+    Row("4K by requests", f"{N0} kb=4 depth=64 jobs=6400 warm=640 calls=request", 0.95, 0.98, "speed", OURS,
+        base="n0 4K QD64 random"),
+    Row("4K from C++", f"{N0} kb=4 depth=64 jobs=6400 warm=640 calls=cpp", 0.99, 1, "speed", OURS,
+        base="n0 4K QD64 random"),
+    Row("4K by requests from C++", f"{N0} kb=4 depth=64 jobs=6400 warm=640 calls=cpp-request", 0.99, 1, "speed", OURS,
+        base="4K by requests"),
+]
 
 # The same work however much is queued, whoever queues it, and however large it is
 ROWS += [

@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/slab.h>
+#include <linux/stddef.h>
 
 #include "../kcopyd.h"
 #include "cpp.h"
@@ -12,8 +13,17 @@
 /* What the C++ layer says about types and values of the kernel's. */
 static_assert(__same_type(sector_t, unsigned long long));
 static_assert(sizeof(bool) == 1);
+static_assert(ENOMEM == 12);
 static_assert(EBUSY == 16);
 static_assert(EINVAL == 22);
+static_assert(EDEADLK == 35);
+
+#ifdef CONFIG_64BIT
+#define CHECK_LAYOUT(name, last, offset, size)			\
+	static_assert(offsetof(struct name, last) == (offset) &&	\
+		      sizeof(struct name) == (size));
+KCOPYD_CPP_LAYOUT(CHECK_LAYOUT)
+#endif
 
 /**
  * kcopyd_cpp_alloc() - allocate memory for a C++ object

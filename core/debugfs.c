@@ -33,7 +33,7 @@ static u64 mib(u64 sectors)
 static int stats_show(struct seq_file *seq, void *v)
 {
 	struct kcopyd_client *kc = kcopyd_clients_seq_client(v);
-	struct kcopyd_snapshot s;
+	struct kcopyd_client_stats s;
 
 	if (!kc) {
 		seq_printf(seq, "%6s %-31s %8s %8s %8s %8s %8s %10s %8s %8s %8s %10s %10s %10s %8s\n",
@@ -68,7 +68,7 @@ DEFINE_SEQ_ATTRIBUTE(stats);
 static int stats_kv_show(struct seq_file *seq, void *v)
 {
 	struct kcopyd_client *kc = kcopyd_clients_seq_client(v);
-	struct kcopyd_snapshot s;
+	struct kcopyd_client_stats s;
 
 	if (!kc)
 		return 0;

@@ -217,7 +217,7 @@ __cold void kcopyd_stats_done(struct kcopyd_client *kc, const struct kcopyd_job 
  *
  * Context: Any, without the client's lock.
  */
-void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_snapshot *s)
+void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_client_stats *s)
 {
 	const struct kcopyd_stats *stats = &kc->stats;
 	unsigned long flags;
@@ -229,7 +229,7 @@ void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_snapshot *s)
 	others = stats->zeroes_done + stats->callbacks_done + stats->marks_done;
 	if (stats->batch == stats->returned)
 		others -= stats->calling;
-	*s = (struct kcopyd_snapshot){
+	*s = (struct kcopyd_client_stats){
 		.id = kc->id,
 		.pages = kc->pool.nr_pages,
 		.pages_used = kc->pool.nr_pages - kc->pool.nr_free,
@@ -300,7 +300,7 @@ size_t kcopyd_stats_format_latencies(const struct kcopyd_latencies *latencies,
  * Context: Any.
  * Return: the length of the text.
  */
-size_t kcopyd_stats_format(const struct kcopyd_snapshot *s, char *buf, size_t size)
+size_t kcopyd_stats_format(const struct kcopyd_client_stats *s, char *buf, size_t size)
 {
 	const struct {
 		const char *key;

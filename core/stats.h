@@ -10,6 +10,8 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+#include "../kcopyd.h"
+
 struct kcopyd_client;
 struct kcopyd_fifo;
 struct kcopyd_job;
@@ -17,34 +19,6 @@ struct kcopyd_part;
 
 /* One small copy is timed for so many jobs that have ended. */
 #define KCOPYD_SAMPLE 128
-
-/* Powers of two, in microseconds; the last one is for all that took longer. */
-#define KCOPYD_LATENCIES 28
-
-/* Longer than any name: see kcopyd_client_create_named(). */
-#define KCOPYD_NAME_SIZE 32
-
-/**
- * enum kcopyd_waits - what a job had to wait for
- * @KCOPYD_WAITS_PAGES: the pool was empty
- * @KCOPYD_WAITS_DISK: a disk held its share of the pool
- * @KCOPYD_WAITS_THROTTLE: the throttle
- * @KCOPYD_WAITS: how many there are
- */
-enum kcopyd_waits {
-	KCOPYD_WAITS_PAGES,
-	KCOPYD_WAITS_DISK,
-	KCOPYD_WAITS_THROTTLE,
-	KCOPYD_WAITS,
-};
-
-/**
- * struct kcopyd_latencies - how long copies took
- * @nr: so many less than 1 us, less than 2, less than 4 and so on
- */
-struct kcopyd_latencies {
-	u64 nr[KCOPYD_LATENCIES];
-};
 
 /**
  * struct kcopyd_stats - what a client counts
@@ -102,62 +76,6 @@ struct kcopyd_stats {
 	struct kcopyd_latencies large;
 };
 
-/**
- * struct kcopyd_snapshot - what is shown of a client
- * @id: its number
- * @name: its name
- * @pages: pages of its pool
- * @pages_used: those in use
- * @pages_peak: the most that were seen in use
- * @part_kb: the largest part
- * @queued: copies and jobs that zero, accepted and not done
- * @waiting: of these, those that wait for pages, disks or the throttle
- * @copies: accepted copies
- * @copies_done: of these, those whose callbacks have returned
- * @zeroes: jobs that zero
- * @zeroes_done: of these, those done
- * @callbacks: prepared callbacks
- * @callbacks_done: of these, those done
- * @failed: jobs that failed
- * @cancelled: jobs that were cancelled
- * @sectors_read: what was read
- * @sectors_written: what copies have written, to all destinations
- * @sectors_zeroed: what was zeroed, of all destinations
- * @read_errors: reads that failed
- * @write_errors: writes that failed
- * @parts: parts that were begun
- * @waits: by enum kcopyd_waits
- * @small: latencies of small copies
- * @large: latencies of large copies
- */
-struct kcopyd_snapshot {
-	unsigned int id;
-	char name[KCOPYD_NAME_SIZE];
-	unsigned int pages;
-	unsigned int pages_used;
-	unsigned int pages_peak;
-	unsigned int part_kb;
-	u64 queued;
-	u64 waiting;
-	u64 copies;
-	u64 copies_done;
-	u64 zeroes;
-	u64 zeroes_done;
-	u64 callbacks;
-	u64 callbacks_done;
-	u64 failed;
-	u64 cancelled;
-	u64 sectors_read;
-	u64 sectors_written;
-	u64 sectors_zeroed;
-	u64 read_errors;
-	u64 write_errors;
-	u64 parts;
-	u64 waits[KCOPYD_WAITS];
-	struct kcopyd_latencies small;
-	struct kcopyd_latencies large;
-};
-
 void kcopyd_stats_init(struct kcopyd_client *kc);
 void kcopyd_stats_large(struct kcopyd_client *kc, struct kcopyd_job *job);
 bool kcopyd_stats_attend(struct kcopyd_client *kc, struct kcopyd_job *job, bool dm);
@@ -174,8 +92,8 @@ void kcopyd_stats_together(struct kcopyd_client *kc, struct kcopyd_part *part,
 			   unsigned int failed);
 void kcopyd_stats_done(struct kcopyd_client *kc, const struct kcopyd_job *job);
 
-void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_snapshot *s);
-size_t kcopyd_stats_format(const struct kcopyd_snapshot *s, char *buf, size_t size);
+void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_client_stats *s);
+size_t kcopyd_stats_format(const struct kcopyd_client_stats *s, char *buf, size_t size);
 size_t kcopyd_stats_format_latencies(const struct kcopyd_latencies *latencies,
 				     char *buf, size_t size);
 

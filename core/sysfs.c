@@ -65,7 +65,7 @@ static ssize_t name_show(struct kobject *kobj, struct kobj_attribute *attr, char
 
 static ssize_t stats_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	struct kcopyd_snapshot s;
+	struct kcopyd_client_stats s;
 
 	kcopyd_stats_get(dir_client(kobj), &s);
 	return kcopyd_stats_format(&s, buf, PAGE_SIZE);

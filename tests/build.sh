@@ -29,7 +29,7 @@ result() {
 }
 
 printf 'kcopyd_%s\n' cancel cancel_sync client_cancel client_cancel_sync \
-	client_create client_create_named client_destroy client_flush client_resize \
+	client_create client_create_named client_destroy client_flush client_get_stats client_resize \
 	client_set_part_size client_throttle copy \
 	cpp_alloc cpp_assert_failed cpp_free dm_client_create dm_client_destroy \
 	dm_client_flush dm_copy dm_do_callback dm_prepare_callback dm_zero \

@@ -10,6 +10,7 @@
 #include "fixture.h"
 
 static_assert(CPP_TEST_EIO == EIO);
+static_assert(CPP_TEST_ENOMEM == ENOMEM);
 static_assert(CPP_TEST_EBUSY == EBUSY);
 static_assert(CPP_TEST_EINVAL == EINVAL);
 static_assert(CPP_TEST_EDEADLK == EDEADLK);
@@ -53,6 +54,11 @@ void cpp_test_fail(struct kunit *test, unsigned int disk, int write,
 		   sector_t sector)
 {
 	tdisk_fail(disk_of(test, disk), write, sector, 1, BLK_STS_MEDIUM);
+}
+
+void cpp_test_rot(struct kunit *test, unsigned int disk, sector_t sector)
+{
+	disk_of(test, disk)->rotten = sector;
 }
 
 void cpp_test_hold(struct kunit *test, unsigned int disk)
@@ -158,6 +164,19 @@ CPP_CASE(cancel_sync)
 CPP_CASE(cancel_all)
 CPP_CASE(throttle_owned)
 CPP_CASE(limited)
+CPP_CASE(request_copies)
+CPP_CASE(request_zeroes)
+CPP_CASE(request_rejected)
+CPP_CASE(request_busy)
+CPP_CASE(request_differs)
+CPP_CASE(request_bad_ranges)
+CPP_CASE(request_progress)
+CPP_CASE(request_again)
+CPP_CASE(request_cancel)
+CPP_CASE(guards)
+CPP_CASE(prepared)
+CPP_CASE(tuned)
+CPP_CASE(counted)
 CPP_CASE(heap)
 CPP_CASE(virtual_functions)
 
@@ -184,6 +203,19 @@ static struct kunit_case cpp_cases[] = {
 	KUNIT_CASE(cancel_all),
 	KUNIT_CASE(throttle_owned),
 	KUNIT_CASE(limited),
+	KUNIT_CASE(request_copies),
+	KUNIT_CASE(request_zeroes),
+	KUNIT_CASE(request_rejected),
+	KUNIT_CASE(request_busy),
+	KUNIT_CASE(request_differs),
+	KUNIT_CASE(request_bad_ranges),
+	KUNIT_CASE(request_progress),
+	KUNIT_CASE(request_again),
+	KUNIT_CASE(request_cancel),
+	KUNIT_CASE(guards),
+	KUNIT_CASE(prepared),
+	KUNIT_CASE(tuned),
+	KUNIT_CASE(counted),
 	KUNIT_CASE(heap),
 	KUNIT_CASE(virtual_functions),
 	{}

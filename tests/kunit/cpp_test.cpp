@@ -15,14 +15,21 @@
 	} while (0)
 /* clang-format on */
 
+using kcopyd::bad_range;
+using kcopyd::cancel_guard;
 using kcopyd::client;
 using kcopyd::completion;
 using kcopyd::flags;
 using kcopyd::limits;
 using kcopyd::may_fail;
+using kcopyd::member;
 using kcopyd::outcome;
+using kcopyd::prepared_callback;
 using kcopyd::region;
+using kcopyd::report;
+using kcopyd::request;
 using kcopyd::result;
+using kcopyd::stats;
 using kcopyd::throttle;
 
 namespace
@@ -572,6 +579,357 @@ CPP_TEST(limited)
 	EXPECT(c.unlimit() == 0);
 	EXPECT(cpp_test_wait(test));
 	EXPECT(cpp_test_copied(test, 0, 2, 0, CPP_TEST_SECTORS));
+}
+
+CPP_TEST(request_copies)
+{
+	unsigned int calls = 0;
+	request r([&, test](const report &what) {
+		EXPECT(what.ok());
+		EXPECT(what.begin() == what.end());
+		EXPECT(what.details().bytes_read == 1000ULL * 512);
+		EXPECT(what.details().bytes_written == 2000ULL * 512);
+		EXPECT(what.details().started >= what.details().submitted);
+		calls++;
+		cpp_test_signal(test);
+	});
+	client c = must_create(test);
+
+	REQUIRE(r.reserve(2) == 0);
+	REQUIRE(c.submit(r, at(test, 0, 8, 1000), { at(test, 1, 8, 1000), at(test, 2, 8, 1000) },
+			 { .how = flags::flush }) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(calls == 1);
+	EXPECT(!r.pending());
+	EXPECT(cpp_test_copied(test, 0, 1, 8, 1000));
+	EXPECT(cpp_test_copied(test, 0, 2, 8, 1000));
+	EXPECT(!cpp_test_copied(test, 0, 1, 1008, 8));
+}
+
+CPP_TEST(request_zeroes)
+{
+	/* An outcome will do. */
+	request r([test](const outcome &o) {
+		EXPECT(o.ok());
+		cpp_test_signal(test);
+	});
+	client c = must_create(test);
+
+	REQUIRE(r.reserve(1) == 0);
+	REQUIRE(c.submit_zero(r, { at(test, 0, 8, 64) }) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(cpp_test_zeroed(test, 0, 8, 64));
+	EXPECT(cpp_test_copied(test, 0, 0, 72, 8));
+}
+
+CPP_TEST(request_rejected)
+{
+	unsigned int calls = 0;
+	request r([&](const report &) { calls++; });
+	const region from = at(test, 0, 0, 8);
+	const region to = at(test, 1, 0, 8);
+	client empty;
+	client c = must_create(test);
+
+	EXPECT(r.cancel() == 0);
+	EXPECT(r.cancel_sync() == 0);
+	EXPECT(c.submit(r, from, { to }) == -CPP_TEST_ENOMEM);
+	EXPECT(r.reserve(0) == -CPP_TEST_EINVAL);
+	EXPECT(r.reserve(33) == -CPP_TEST_EINVAL);
+	REQUIRE(r.reserve(1) == 0);
+	EXPECT(c.submit(r, from, { to, at(test, 2, 0, 8) }) == -CPP_TEST_ENOMEM);
+	EXPECT(c.submit(r, from, 33, &to) == -CPP_TEST_EINVAL);
+	EXPECT(c.submit(r, from, 0, nullptr) == -CPP_TEST_EINVAL);
+	EXPECT(c.submit(r, from, { at(test, 1, 0, 16) }) == -CPP_TEST_EINVAL);
+	EXPECT(c.submit(r, from, { to }, { .max_bad = 1 }) == -CPP_TEST_EINVAL);
+	EXPECT(c.submit_zero(r, { to }, { .how = flags::verify }) == -CPP_TEST_EINVAL);
+	EXPECT(empty.submit(r, from, { to }) == -CPP_TEST_EINVAL);
+	EXPECT(!r.pending());
+	EXPECT(r.cancel() == 0);
+	EXPECT(calls == 0);
+}
+
+CPP_TEST(request_busy)
+{
+	request r([test](const report &) { cpp_test_signal(test); });
+	const region to = at(test, 1, 0, 8);
+	client c = must_create(test);
+
+	REQUIRE(r.reserve(1) == 0);
+	cpp_test_hold(test, 0);
+	REQUIRE(c.submit(r, at(test, 0, 0, 8), { to }) == 0);
+	EXPECT(r.pending());
+	EXPECT(c.submit(r, at(test, 0, 0, 8), { to }) == -CPP_TEST_EBUSY);
+	EXPECT(c.submit_zero(r, { to }) == -CPP_TEST_EBUSY);
+	EXPECT(r.reserve(2) == -CPP_TEST_EBUSY);
+	EXPECT(r.pending());
+	cpp_test_let_go(test, 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(r.reserve(2) == 0);
+}
+
+CPP_TEST(request_differs)
+{
+	request r([test](const report &what) {
+		EXPECT(what.write_errors() == 2);
+		EXPECT(what.mismatch(1) && !what.mismatch(0) && !what.mismatch(32));
+		EXPECT(!what.unsupported(1) && !what.unsupported(32));
+		EXPECT(what.details().failed_count != 0);
+		cpp_test_signal(test);
+	});
+	client c = must_create(test);
+
+	REQUIRE(r.reserve(2) == 0);
+	cpp_test_rot(test, 2, 20);
+	REQUIRE(c.submit(r, at(test, 0, 0, 64), { at(test, 1, 0, 64), at(test, 2, 0, 64) },
+			 { .how = flags::verify }) == 0);
+	EXPECT(cpp_test_wait(test));
+}
+
+CPP_TEST(request_bad_ranges)
+{
+	bad_range bad[4];
+	unsigned int found = 0;
+	request r([&, test](const report &what) {
+		EXPECT(what.read_error() == -CPP_TEST_EIO);
+		for (const bad_range &b : what) {
+			EXPECT(b.sector == (found != 0 ? 40 : 20) && b.count == 1);
+			found++;
+		}
+		EXPECT(what.details().bytes_skipped == 1024);
+		cpp_test_signal(test);
+	});
+	client c = must_create(test);
+
+	REQUIRE(r.reserve(1) == 0);
+	cpp_test_fail(test, 0, 0, 20);
+	cpp_test_fail(test, 0, 0, 40);
+	REQUIRE(c.submit(r, at(test, 0, 0, 64), { at(test, 1, 0, 64) },
+			 { .how = flags::salvage, .bad = bad, .max_bad = 4 }) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(found == 2);
+	EXPECT(cpp_test_copied(test, 0, 1, 0, 20));
+	EXPECT(cpp_test_copied(test, 0, 1, 21, 19));
+	EXPECT(cpp_test_copied(test, 0, 1, 41, 23));
+}
+
+CPP_TEST(request_progress)
+{
+	sector_t last = 0;
+	unsigned int told = 0;
+	bool ended = false;
+	request r(
+		[&, test](const report &) {
+			ended = true;
+			cpp_test_signal(test);
+		},
+		[&, test](sector_t done) {
+			EXPECT(!ended);
+			EXPECT(done > last && done <= CPP_TEST_SECTORS);
+			last = done;
+			told++;
+		});
+	client c = must_create(test);
+
+	REQUIRE(r.reserve(1) == 0);
+	REQUIRE(c.submit(r, everything(test, 0), { everything(test, 1) },
+			 { .progress_sectors = 64 }) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(told > 0);
+}
+
+namespace
+{
+
+/* As class chain, of requests; what is called is a member function. */
+class request_chain {
+public:
+	request_chain(kunit *test, client &c) noexcept : test(test), c(c) {}
+
+	[[nodiscard]] int start() noexcept
+	{
+		const int err = r.reserve(1);
+
+		return err != 0 ? err : next();
+	}
+
+	static constexpr sector_t piece = 64;
+	sector_t pieces = 0;
+
+private:
+	[[nodiscard]] int next() noexcept
+	{
+		const sector_t sector = pieces++ * piece;
+
+		return c.submit(r, at(test, 0, sector, piece), { at(test, 1, sector, piece) });
+	}
+
+	void copied(const report &what) noexcept
+	{
+		EXPECT(what.ok());
+		if (pieces == 10 || !EXPECT(next() == 0))
+			cpp_test_signal(test);
+	}
+
+	struct end {
+		request_chain &self;
+
+		void operator()(const report &what) const noexcept { self.copied(what); }
+	};
+
+	kunit *test;
+	client &c;
+	request<end> r{ end{ *this } };
+};
+
+} /* namespace */
+
+CPP_TEST(request_again)
+{
+	client c = must_create(test);
+	request_chain all(test, c);
+
+	REQUIRE(all.start() == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(all.pieces == 10);
+	EXPECT(cpp_test_copied(test, 0, 1, 0, 10 * request_chain::piece));
+	/* Its last callable may not have returned yet. */
+	EXPECT(c.flush() == 0);
+}
+
+CPP_TEST(request_cancel)
+{
+	int err = 0;
+	kcopyd::request_base *self = nullptr;
+	request r([&, test](const report &what) {
+		EXPECT(self->cancel_sync() == -CPP_TEST_EDEADLK);
+		err = what.read_error();
+		cpp_test_signal(test);
+	});
+	client c = must_create(test);
+
+	self = &r;
+	REQUIRE(r.reserve(1) == 0);
+	cpp_test_hold(test, 0);
+	REQUIRE(c.submit(r, at(test, 0, 0, 512), { at(test, 1, 0, 512) }) == 0);
+	EXPECT(r.cancel() == 1);
+	EXPECT(r.cancel() == 0);
+	cpp_test_let_go(test, 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(err == -CPP_TEST_ECANCELED);
+	EXPECT(c.flush() == 0);
+	EXPECT(r.cancel_sync() == 0);
+}
+
+CPP_TEST(guards)
+{
+	int err[2] = {};
+	throttle slow = must_create(test, crawl);
+	client c = must_create(test);
+
+	EXPECT(c.limit_by(slow) == 0);
+	{
+		completion done([&](const outcome &o) { err[0] = o.read_error(); });
+		request r([&](const report &what) { err[1] = what.read_error(); });
+		cancel_guard guard_copy(c, done);
+		cancel_guard guard_request(r);
+
+		REQUIRE(r.reserve(1) == 0);
+		REQUIRE(c.copy(everything(test, 0), { everything(test, 1) }, done) == 0);
+		REQUIRE(c.submit(r, everything(test, 0), { everything(test, 2) }) == 0);
+	}
+	EXPECT(err[0] == -CPP_TEST_ECANCELED);
+	EXPECT(err[1] == -CPP_TEST_ECANCELED);
+}
+
+namespace
+{
+
+class listener {
+public:
+	explicit listener(kunit *test) noexcept : test(test) {}
+
+	void told(const outcome &o) noexcept
+	{
+		heard = o.read_error();
+		cpp_test_signal(test);
+	}
+
+	int heard = 0;
+
+private:
+	kunit *test;
+};
+
+} /* namespace */
+
+CPP_TEST(prepared)
+{
+	listener l(test);
+	completion done(member<&listener::told>(l));
+	client empty;
+	client c = must_create(test);
+
+	EXPECT(empty.prepare(done).error() == -CPP_TEST_EINVAL);
+	EXPECT(!done.pending());
+
+	result<prepared_callback> made = c.prepare(done);
+
+	REQUIRE(made);
+	EXPECT(done.pending());
+	EXPECT(c.prepare(done).error() == -CPP_TEST_EBUSY);
+
+	prepared_callback first = made.take();
+	prepared_callback then(static_cast<prepared_callback &&>(first));
+
+	EXPECT(!first);
+	first = static_cast<prepared_callback &&>(then);
+	EXPECT(!then);
+	EXPECT(first);
+	EXPECT(c.flush() == 0);
+	EXPECT(l.heard == 0);
+	first.fire(outcome(-CPP_TEST_EIO, 0));
+	EXPECT(!first);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(l.heard == -CPP_TEST_EIO);
+	EXPECT(!done.pending());
+}
+
+CPP_TEST(tuned)
+{
+	client empty;
+	client c = must_create(test);
+
+	EXPECT(empty.resize(8) == -CPP_TEST_EINVAL);
+	EXPECT(empty.set_part_size(64) == -CPP_TEST_EINVAL);
+	EXPECT(c.resize(2 * pages) == 0);
+	EXPECT(c.resize(0) == -CPP_TEST_EINVAL);
+	EXPECT(c.set_part_size(16) == 0);
+	EXPECT(c.get_stats().pages == 2 * pages);
+	EXPECT(c.get_stats().part_kb == 16);
+}
+
+CPP_TEST(counted)
+{
+	completion done([test](const outcome &) { cpp_test_signal(test); });
+	result<client> made = client::create("counted", pages);
+
+	EXPECT(client().get_stats().pages == 0);
+	REQUIRE(made);
+
+	client c = made.take();
+
+	REQUIRE(c.copy(at(test, 0, 0, 64), { at(test, 1, 0, 64) }, done) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(c.flush() == 0);
+
+	const stats s = c.get_stats();
+
+	EXPECT(s.name[0] == 'c' && s.name[6] == 'd' && s.name[7] == 0);
+	EXPECT(s.copies == 1 && s.copies_done == 1);
+	EXPECT(s.sectors_read == 64 && s.sectors_written == 64);
+	EXPECT(client::create("a name that is longer than there is room for", pages).error() ==
+	       -CPP_TEST_EINVAL);
 }
 
 namespace

@@ -38,11 +38,25 @@ CPP_TEST(cancel_sync);
 CPP_TEST(cancel_all);
 CPP_TEST(throttle_owned);
 CPP_TEST(limited);
+CPP_TEST(request_copies);
+CPP_TEST(request_zeroes);
+CPP_TEST(request_rejected);
+CPP_TEST(request_busy);
+CPP_TEST(request_differs);
+CPP_TEST(request_bad_ranges);
+CPP_TEST(request_progress);
+CPP_TEST(request_again);
+CPP_TEST(request_cancel);
+CPP_TEST(guards);
+CPP_TEST(prepared);
+CPP_TEST(tuned);
+CPP_TEST(counted);
 CPP_TEST(heap);
 CPP_TEST(virtual_functions);
 
 /* What the calls fail with, as positive numbers. */
 #define CPP_TEST_EIO	5
+#define CPP_TEST_ENOMEM	12
 #define CPP_TEST_EBUSY	16
 #define CPP_TEST_EINVAL	22
 #define CPP_TEST_EDEADLK	35
@@ -65,6 +79,9 @@ int cpp_test_zeroed(struct kunit *test, unsigned int disk, sector_t sector,
 /* Reads of the sector fail, or writes to it. */
 void cpp_test_fail(struct kunit *test, unsigned int disk, int write,
 		   sector_t sector);
+
+/* Reads of the sector, which is not the first, yield something else than is there. */
+void cpp_test_rot(struct kunit *test, unsigned int disk, sector_t sector);
 
 /* I/O to the disk waits until it is let go. */
 void cpp_test_hold(struct kunit *test, unsigned int disk);

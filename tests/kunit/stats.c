@@ -45,9 +45,9 @@ static struct copy *stats_copy(struct stats *s, sector_t sector, sector_t count,
 }
 
 /* Until the next call. */
-static const struct kcopyd_snapshot *stats_get(struct stats *s)
+static const struct kcopyd_client_stats *stats_get(struct stats *s)
 {
-	static struct kcopyd_snapshot snapshot;
+	static struct kcopyd_client_stats snapshot;
 
 	kcopyd_stats_get(s->client->kc, &snapshot);
 	return &snapshot;
@@ -79,9 +79,9 @@ static u64 disk_sectors(const struct tdisk *disk, bool write)
 }
 
 /* The client has nothing left to do, and has counted what the disks did. */
-static const struct kcopyd_snapshot *stats_expect(struct kunit *test, struct stats *s)
+static const struct kcopyd_client_stats *stats_expect(struct kunit *test, struct stats *s)
 {
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 	u64 read = 0, written = 0;
 	unsigned int i;
 
@@ -108,7 +108,7 @@ static const struct kcopyd_snapshot *stats_expect(struct kunit *test, struct sta
 static void stats_of_copies(struct kunit *test)
 {
 	struct stats s = stats_new(test);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 	unsigned int i;
 
 	for (i = 0; i < 200; i++)
@@ -135,7 +135,7 @@ static void stats_now(struct kunit *test)
 {
 	struct stats s = stats_new(test);
 	struct copy *copies[100];
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 	unsigned int i;
 
 	tdisk_shut(s.from);
@@ -167,7 +167,7 @@ static void stats_now(struct kunit *test)
 static void stats_destinations(struct kunit *test)
 {
 	struct stats s = stats_new(test);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 
 	copy_run(stats_copy(&s, 0, 8, 3), 0);
 	copy_run(stats_copy(&s, 100, 1000, 3), 0);
@@ -187,7 +187,7 @@ static void zero_disks(struct kunit *test, blk_status_t refuse, unsigned int fla
 	};
 	struct tdisk *able = fixture_disk(s.f, &options);
 	struct copy *zero = fixture_zero(s.client, able, 0, 5000);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 
 	able->refuse_zeroes = refuse;
 	copy_to(zero, s.to[0], 0);
@@ -223,7 +223,7 @@ static void stats_zeroes_failed(struct kunit *test)
 {
 	struct stats s = stats_new(test);
 	struct copy *zero = fixture_zero(s.client, s.to[0], 0, 5000);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 
 	copy_to(zero, s.to[1], 0);
 	tdisk_fail(s.to[0], true, 3000, 1, BLK_STS_IOERR);
@@ -239,7 +239,7 @@ static void read_errors(struct kunit *test, unsigned int flags, u64 least)
 {
 	struct stats s = stats_new(test);
 	struct copy *copy = stats_copy(&s, 0, 4000, 2);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 
 	tdisk_fail(s.from, false, 1000, 1, BLK_STS_MEDIUM);
 	tdisk_fail(s.from, false, 2000, 1, BLK_STS_MEDIUM);
@@ -276,7 +276,7 @@ static void stats_write_errors(struct kunit *test)
 	struct stats s = stats_new(test);
 	struct copy *together = stats_copy(&s, 992, 16, 3);
 	struct copy *apart = stats_copy(&s, 0, 4000, 3);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 
 	tdisk_fail(s.to[0], true, 1000, 1, BLK_STS_IOERR);
 	tdisk_fail(s.to[2], true, 1000, 1, BLK_STS_IOERR);
@@ -302,7 +302,7 @@ static void stats_write_errors(struct kunit *test)
 static void stats_cancelled(struct kunit *test)
 {
 	struct stats s = stats_new(test);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 	struct copy *copies[40];
 	struct rnd_state rnd;
 	unsigned int i, turn, cancelled = 0;
@@ -338,7 +338,7 @@ static void stats_throttled(struct kunit *test)
 	struct stats s = stats_new(test);
 	struct kcopyd_throttle *throttle;
 	struct copy *copies[8];
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 	unsigned int i;
 
 	KUNIT_ASSERT_EQ(test, kcopyd_throttle_create(&limits, &throttle), 0);
@@ -367,7 +367,7 @@ static void stats_callbacks(struct kunit *test)
 	struct stats s = stats_new(test);
 	struct kcopyd_client *kc = s.client->kc;
 	struct kcopyd_job *callbacks[3];
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(callbacks); i++)
@@ -390,7 +390,7 @@ static void stats_under_way(struct kunit *test)
 {
 	struct stats s = stats_new(test);
 	struct copy *copy = stats_copy(&s, 0, 4000, 1);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 
 	tdisk_shut(s.to[0]);
 	copy_start(copy, 0);
@@ -416,7 +416,7 @@ static void stats_latency(struct kunit *test)
 		.end = TDISK_END_WORK,
 	};
 	struct stats s = stats_new(test);
-	const struct kcopyd_snapshot *n;
+	const struct kcopyd_client_stats *n;
 	struct copy *copy;
 	unsigned int i;
 
@@ -446,7 +446,7 @@ static void stats_text(struct kunit *test)
 {
 	const size_t size = PAGE_SIZE;
 	char *text = kunit_kzalloc(test, size, GFP_KERNEL);
-	struct kcopyd_snapshot n = {
+	struct kcopyd_client_stats n = {
 		.id = 17,
 		.name = "a-name.1",
 		.copies = 12345678901234ULL,

@@ -53,7 +53,7 @@ static void name_good(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		struct kcopyd_snapshot s;
+		struct kcopyd_client_stats s;
 
 		KUNIT_ASSERT_EQ(test, kcopyd_client_create_named(names[i], 1, &kc), 0);
 		kcopyd_stats_get(kc, &s);
