@@ -70,10 +70,18 @@ static_assert(__is_standard_layout(region) && __is_trivially_copyable(region));
 static_assert(sizeof(sector_t) == 8);
 
 #if __SIZEOF_POINTER__ == 8
-#define KCOPYD_CPP_CHECK_LAYOUT(name, last, offset, size) \
-	static_assert(__builtin_offsetof(name, last) == (offset) && sizeof(name) == (size));
-KCOPYD_CPP_LAYOUT(KCOPYD_CPP_CHECK_LAYOUT)
-#undef KCOPYD_CPP_CHECK_LAYOUT
+static_assert(sizeof(io_region) == KCOPYD_CPP_SIZE_REGION);
+static_assert(__builtin_offsetof(io_region, count) == KCOPYD_CPP_LAST_REGION);
+static_assert(sizeof(kcopyd_limits) == KCOPYD_CPP_SIZE_LIMITS);
+static_assert(__builtin_offsetof(kcopyd_limits, percent) == KCOPYD_CPP_LAST_LIMITS);
+static_assert(sizeof(kcopyd_bad_range) == KCOPYD_CPP_SIZE_BAD_RANGE);
+static_assert(__builtin_offsetof(kcopyd_bad_range, count) == KCOPYD_CPP_LAST_BAD_RANGE);
+static_assert(sizeof(kcopyd_result) == KCOPYD_CPP_SIZE_RESULT);
+static_assert(__builtin_offsetof(kcopyd_result, ended) == KCOPYD_CPP_LAST_RESULT);
+static_assert(sizeof(kcopyd_request) == KCOPYD_CPP_SIZE_REQUEST);
+static_assert(__builtin_offsetof(kcopyd_request, result) == KCOPYD_CPP_LAST_REQUEST);
+static_assert(sizeof(kcopyd_client_stats) == KCOPYD_CPP_SIZE_STATS);
+static_assert(__builtin_offsetof(kcopyd_client_stats, large) == KCOPYD_CPP_LAST_STATS);
 #endif
 
 /* How to copy: the KCOPYD_* flags of the C interface. */

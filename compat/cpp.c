@@ -19,10 +19,18 @@ static_assert(EINVAL == 22);
 static_assert(EDEADLK == 35);
 
 #ifdef CONFIG_64BIT
-#define CHECK_LAYOUT(name, last, offset, size)			\
-	static_assert(offsetof(struct name, last) == (offset) &&	\
-		      sizeof(struct name) == (size));
-KCOPYD_CPP_LAYOUT(CHECK_LAYOUT)
+static_assert(sizeof(struct io_region) == KCOPYD_CPP_SIZE_REGION);
+static_assert(offsetof(struct io_region, count) == KCOPYD_CPP_LAST_REGION);
+static_assert(sizeof(struct kcopyd_limits) == KCOPYD_CPP_SIZE_LIMITS);
+static_assert(offsetof(struct kcopyd_limits, percent) == KCOPYD_CPP_LAST_LIMITS);
+static_assert(sizeof(struct kcopyd_bad_range) == KCOPYD_CPP_SIZE_BAD_RANGE);
+static_assert(offsetof(struct kcopyd_bad_range, count) == KCOPYD_CPP_LAST_BAD_RANGE);
+static_assert(sizeof(struct kcopyd_result) == KCOPYD_CPP_SIZE_RESULT);
+static_assert(offsetof(struct kcopyd_result, ended) == KCOPYD_CPP_LAST_RESULT);
+static_assert(sizeof(struct kcopyd_request) == KCOPYD_CPP_SIZE_REQUEST);
+static_assert(offsetof(struct kcopyd_request, result) == KCOPYD_CPP_LAST_REQUEST);
+static_assert(sizeof(struct kcopyd_client_stats) == KCOPYD_CPP_SIZE_STATS);
+static_assert(offsetof(struct kcopyd_client_stats, large) == KCOPYD_CPP_LAST_STATS);
 #endif
 
 /**

@@ -11,16 +11,23 @@ extern "C" {
 #endif
 
 /*
- * What C and C++ must agree upon, where a pointer has 64 bits: of each structure of
- * kcopyd.h its last member, where that is, and the size of all. Both check it.
+ * Bytes of the structures of kcopyd.h where a pointer has 64 bits, and where their last
+ * members are: C and C++ both check that they agree.
  */
-#define KCOPYD_CPP_LAYOUT(check)			\
-	check(io_region, count, 16, 24)			\
-	check(kcopyd_limits, percent, 12, 16)		\
-	check(kcopyd_bad_range, count, 8, 16)		\
-	check(kcopyd_result, ended, 88, 96)		\
-	check(kcopyd_request, result, 96, 192)		\
-	check(kcopyd_client_stats, large, 432, 656)
+enum kcopyd_cpp_layout {
+	KCOPYD_CPP_SIZE_REGION = 24,
+	KCOPYD_CPP_LAST_REGION = 16,
+	KCOPYD_CPP_SIZE_LIMITS = 16,
+	KCOPYD_CPP_LAST_LIMITS = 12,
+	KCOPYD_CPP_SIZE_BAD_RANGE = 16,
+	KCOPYD_CPP_LAST_BAD_RANGE = 8,
+	KCOPYD_CPP_SIZE_RESULT = 96,
+	KCOPYD_CPP_LAST_RESULT = 88,
+	KCOPYD_CPP_SIZE_REQUEST = 192,
+	KCOPYD_CPP_LAST_REQUEST = 96,
+	KCOPYD_CPP_SIZE_STATS = 656,
+	KCOPYD_CPP_LAST_STATS = 432,
+};
 
 void *kcopyd_cpp_alloc(unsigned long size);
 void kcopyd_cpp_free(void *object);
