@@ -135,7 +135,7 @@ if ((${#scenarios[@]})); then
 	guest scenarios --mem 2048 --timeout 1500 "${common[@]}" \
 		--add "$(command -v sfdisk)" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
-		--module "$modules/kcopyd-cpp-copy.ko" \
+		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
 		tests/system/guest.sh "${scenarios[@]}"
 fi
 
