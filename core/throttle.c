@@ -468,6 +468,7 @@ u64 kcopyd_throttle_get(struct kcopyd_client *kc, enum kcopyd_limit limit)
 	kcopyd_throttle_destroy(t);
 	return value;
 }
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_throttle_get);
 
 static void limits_set(struct kcopyd_limits *limits, enum kcopyd_limit limit, u64 value)
 {
@@ -553,3 +554,4 @@ int kcopyd_throttle_tune(struct kcopyd_client *kc, enum kcopyd_limit limit, u64 
 	mutex_unlock(&tune_mutex);
 	return r;
 }
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_throttle_tune);

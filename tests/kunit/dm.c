@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 
 #include "core/client.h"
+#include "core/throttle.h"
 #include "fixture.h"
 #include "include/linux/dm-kcopyd.h"
 #include "log.h"
@@ -283,6 +284,28 @@ static void dm_throttle(struct kunit *test)
 	dm_kcopyd_client_destroy(other);
 }
 
+/* The percentage is read where the module has it, and not to be set elsewhere. */
+static void dm_throttle_tuned(struct kunit *test)
+{
+	struct dm_kcopyd_throttle throttle = { .throttle = 40 };
+	struct dm_kcopyd_client *dm = dm_kcopyd_client_create(&throttle);
+	struct kcopyd_client *kc = (struct kcopyd_client *)dm;
+	struct kmsg_dump_iter mark;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(dm));
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get(kc, KCOPYD_LIMIT_PERCENT), 40);
+	log_mark(&mark);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(kc, KCOPYD_LIMIT_PERCENT, 50), -EBUSY);
+	KUNIT_EXPECT_EQ(test, log_count(&mark, "a parameter of the module"), 1);
+	throttle.throttle = 60;
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get(kc, KCOPYD_LIMIT_PERCENT), 60);
+	/* Limits that the module knows nothing of can be given. */
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(kc, KCOPYD_LIMIT_BYTES, 5000), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get(kc, KCOPYD_LIMIT_BYTES), 5000);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get(kc, KCOPYD_LIMIT_PERCENT), 60);
+	dm_kcopyd_client_destroy(dm);
+}
+
 /* A client that could not be made has left nothing. */
 static void dm_client_without_memory(struct kunit *test)
 {
@@ -318,6 +341,7 @@ static struct kunit_case dm_cases[] = {
 	KUNIT_CASE(dm_never_fails),
 	KUNIT_CASE(dm_prepared_callback),
 	KUNIT_CASE(dm_throttle),
+	KUNIT_CASE(dm_throttle_tuned),
 	KUNIT_CASE(dm_client_without_memory),
 	{}
 };

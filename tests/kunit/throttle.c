@@ -739,6 +739,42 @@ static void throttle_rejects(struct kunit *test)
 	kcopyd_throttle_destroy(NULL);
 }
 
+static void expect_limit(struct kunit *test, struct kcopyd_client *kc, enum kcopyd_limit limit,
+			 u64 value)
+{
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get(kc, limit), value);
+}
+
+/* What an administrator sets is a limit of all that share it, and not more than that. */
+static void throttle_tuned_shared(struct kunit *test)
+{
+	struct kcopyd_client *a = fixture_client(test->priv, PAGES)->kc;
+	struct kcopyd_client *b = fixture_client(test->priv, PAGES)->kc;
+	struct kcopyd_limits limits = { .bytes_per_second = 1000000 };
+	struct kcopyd_throttle *t;
+
+	KUNIT_ASSERT_EQ(test, kcopyd_throttle_create(&limits, &t), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_client_throttle(a, t), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_client_throttle(b, t), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(a, KCOPYD_LIMIT_IOS, 5), 0);
+	expect_limit(test, b, KCOPYD_LIMIT_IOS, 5);
+	expect_limit(test, b, KCOPYD_LIMIT_BYTES, 1000000);
+	/* Without any limit left it is still theirs. */
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(b, KCOPYD_LIMIT_IOS, 0), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(b, KCOPYD_LIMIT_BYTES, 0), 0);
+	limits.percent = 30;
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(t, &limits), 0);
+	expect_limit(test, a, KCOPYD_LIMIT_PERCENT, 30);
+	/* Nor has one that is set without a throttle anything to do with it. */
+	KUNIT_EXPECT_EQ(test, kcopyd_client_throttle(a, NULL), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(a, KCOPYD_LIMIT_PERCENT, 70), 0);
+	expect_limit(test, a, KCOPYD_LIMIT_PERCENT, 70);
+	expect_limit(test, b, KCOPYD_LIMIT_PERCENT, 30);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(a, KCOPYD_LIMIT_PERCENT, 0), 0);
+	KUNIT_EXPECT_PTR_EQ(test, (void *)a->throttled.throttle, NULL);
+	kcopyd_throttle_destroy(t);
+}
+
 static struct kunit_case throttle_cases[] = {
 	KUNIT_CASE(throttle_bucket),
 	KUNIT_CASE(throttle_bucket_idle),
@@ -763,6 +799,7 @@ static struct kunit_case throttle_cases[] = {
 	KUNIT_CASE(throttle_destroy),
 	KUNIT_CASE(throttle_changes_under_load),
 	KUNIT_CASE(throttle_rejects),
+	KUNIT_CASE(throttle_tuned_shared),
 	{}
 };
 

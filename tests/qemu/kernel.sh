@@ -9,10 +9,12 @@
 #                   where there is one, SYSTEM_MAP=
 #   debug KERNEL    as image, and KDIR=, of the debug kernel that is built from
 #                   the kernel's source package with debug.config
+#   kcsan KERNEL    the same with kcsan.config on top, which finds data races
 #   source KERNEL   a directory with scripts/ and drivers/md/ of its source
 #   list            the kernels there are
 #
-# KERNEL is one of the table below; headers and image take debug-KERNEL too.
+# KERNEL is one of the table below; headers and image take debug-KERNEL and
+# kcsan-KERNEL too.
 set -euo pipefail
 # Or what runs in $() would go on after an error.
 shopt -s inherit_errexit
@@ -40,7 +42,7 @@ select_kernel()
 	local suites
 	suites=$(table | awk -F '\t' -v kernel="$1" '$1 == kernel { print $2 }')
 	[[ -n $suites ]] ||
-		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(and debug-6.1)"
+		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(and debug-6.1, kcsan-6.1)"
 	read -ra suites <<<"$suites"
 	private_apt "$1" "${suites[@]}"
 }
@@ -147,9 +149,23 @@ check_config()
 		}' "$1" "$2"
 }
 
+# config FLAVOUR : of what is built here, with a line for each option
+config()
+{
+	local names
+
+	if [[ $1 == debug ]]; then
+		cat "$here/debug.config"
+		return
+	fi
+	names=$(grep -o '^\(# \)\?CONFIG_[A-Z0-9_]*' "$here/$1.config" | sed 's/^# //')
+	grep -vwF "$names" "$here/debug.config"
+	cat "$here/$1.config"
+}
+
 build_debug()
 {
-	local dir=$1 kernel=$2 version=$3 build=$1/build tar gone release log
+	local dir=$1 flavour=$2 kernel=$3 version=$4 build=$1/build tar gone release log
 
 	run_make()
 	{
@@ -161,17 +177,18 @@ build_debug()
 	}
 
 	tar=$(source_tar "$dir" "$kernel" "$version")
-	say "building the debug kernel $version (4 to 10 minutes on two cores, 3 GB)"
+	say "building the $flavour kernel $version (4 to 10 minutes on two cores, 3 GB)"
 	mkdir "$build"
 	tar -xf "$tar" -C "$build" --strip-components=1
 	rm -rf "${dir:?}/usr"
-	log=$cache/debug-$kernel/build.log
+	log=$cache/$flavour-$kernel/build.log
 	: >"$log"
 	unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT ARCH CROSS_COMPILE
-	run_make KCONFIG_ALLCONFIG="$here/debug.config" allnoconfig
-	gone=$(check_config "$here/debug.config" "$build/.config")
+	config "$flavour" >"$dir/config"
+	run_make KCONFIG_ALLCONFIG="$dir/config" allnoconfig
+	gone=$(check_config "$dir/config" "$build/.config")
 	[[ -z $gone ]] ||
-		die "debug.config: Kconfig dropped $(tr '\n' ' ' <<<"$gone")"
+		die "$flavour.config: Kconfig dropped $(tr '\n' ' ' <<<"$gone")"
 	run_make -j"$(nproc)" bzImage modules
 	run_make modules_install INSTALL_MOD_PATH="$dir" DEPMOD=true
 	make -s -C "$build" kernelrelease >"$dir/version"
@@ -204,17 +221,18 @@ prune()
 # Bump this when what build_debug() leaves in the cache changes.
 recipe=1
 
+# debug FLAVOUR KERNEL
 debug()
 {
-	local kernel=$1 version key
+	local flavour=$1 kernel=$2 version key
 
 	need gcc make flex bison bc xz depmod setpriv
 	refresh_lists 1440
 	version=$(closure "linux-source-$kernel")
 	version=${version#*=}
-	key=$({ echo "$recipe"; gcc --version | sed -n 1p; cat "$here/debug.config"; } |
+	key=$({ echo "$recipe"; gcc --version | sed -n 1p; config "$flavour"; } |
 		sha256sum | cut -c 1-12)
-	cached "debug-$kernel" "${version}_$key" build_debug "$kernel" "$version"
+	cached "$flavour-$kernel" "${version}_$key" build_debug "$flavour" "$kernel" "$version"
 	print_image
 	echo "SYSTEM_MAP=$entry/build/System.map"
 	echo "KDIR=$entry/build"
@@ -242,14 +260,15 @@ source_tree()
 
 (($# == 2)) || [[ $# == 1 && $1 == list ]] || usage
 find_cache
-[[ $1 == list ]] || select_kernel "${2#debug-}"
+[[ $1 == list ]] || select_kernel "${2##*-}"
 case $1:${2-} in
-list:)		table | cut -f1; echo debug-6.1 ;;
-headers:debug-*) facts=$(debug "${2#debug-}"); sed -n 's/^KDIR=//p' <<<"$facts" ;;
-image:debug-*)	debug "${2#debug-}" ;;
+list:)		table | cut -f1; printf '%s\n' debug-6.1 kcsan-6.1 ;;
+headers:debug-* | headers:kcsan-*)
+	facts=$(debug "${2%%-*}" "${2#*-}"); sed -n 's/^KDIR=//p' <<<"$facts" ;;
+image:debug-* | image:kcsan-*) debug "${2%%-*}" "${2#*-}" ;;
 headers:*)	headers "$2" ;;
 image:*)	image "$2" ;;
-debug:*)	debug "${2#debug-}" ;;
+debug:* | kcsan:*) debug "$1" "${2#*-}" ;;
 source:*)	source_tree "$2" ;;
 *)		usage ;;
 esac

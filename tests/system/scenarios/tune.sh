@@ -152,6 +152,69 @@ limits() {
 	[ $(($(seconds) - begin)) -lt 20 ] || fail 'the limit is still there'
 }
 
+# counted KEY : sets n to such a number of the client's, and at to when that was, in
+# centiseconds, as exactly as reading it allows
+counted() {
+	eval "$(awk -v key="$1" -v stats=$dir/stats '
+		function now() {
+			getline up <"/proc/uptime"
+			close("/proc/uptime")
+			sub(/ .*/, "", up)
+			return up * 100
+		}
+		BEGIN {
+			FS = "="
+			do {
+				before = now()
+				while ((getline <stats) > 0)
+					if ($1 == key)
+						n = $2
+				close(stats)
+				at = now()
+			} while (at - before > 5 && ++tries < 100)
+			printf "n=%d at=%d", n, at
+		}')"
+}
+
+# goes KEY RATE : so many a second in five seconds, to 5 percent
+goes() {
+	local n at first begin rate
+	counted $1
+	first=$n begin=$at
+	sleep 5
+	counted $1
+	rate=$(((n - first) * 100 / (at - begin)))
+	echo "        ($1: $rate a second of $2)" >>/tmp/rates
+	[ $((rate * 20)) -ge $(($2 * 19)) ] && [ $((rate * 20)) -le $(($2 * 21)) ] ||
+		fail "$rate $1 a second, not $2"
+}
+
+# rates PARAMETER... : of bytes, of which each destination's do not count, then of others
+rates() {
+	start src=/dev/na dst=/dev/nb,/dev/nc "$@"
+	find_dir
+	set_to bytes_per_second 1024000
+	sleep 1
+	goes sectors_read 2000
+	set_to bytes_per_second 3072000
+	sleep 0.1
+	goes sectors_read 6000
+	rmmod kcopyd-copy
+}
+
+# A copy of 4 KiB is a read and two writes.
+ios() {
+	start src=/dev/na dst=/dev/nb,/dev/nc chunk_kb=4
+	find_dir
+	set_to ios_per_second 300
+	sleep 1
+	goes copies_done 100
+	set_to ios_per_second 900
+	sleep 0.1
+	goes copies_done 300
+	rmmod kcopyd-copy
+}
+
 # Who waits for a slow disk's pages can be killed, and nothing has changed.
 killed() {
 	local pid code=0
@@ -178,5 +241,11 @@ fill /dev/na 1
 case_ 'files of a client' range
 case_ 'changes while it copies' while_it_copies
 case_ 'a limit' limits
+null_blk nc
+: >/tmp/rates
+case_ 'the rate in bytes, of copies of 4 KiB' rates chunk_kb=4
+case_ 'the rate in bytes, of a large copy' rates chunk_kb=32768
+case_ 'the rate of reads and writes' ios
+cat /tmp/rates
 case_ 'a change is given up' killed
 case_ 'a client goes while its files are in use' destroyed_meanwhile
