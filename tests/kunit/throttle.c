@@ -681,7 +681,7 @@ static void throttle_changes_under_load(struct kunit *test)
 		if (i)
 			clients[i] = fixture_client(s.f, 8 * i);
 		start_small(&s, clients[i], 20, 100000 * (1 + i));
-		copy_start(slow_copy(&s, clients[i], 300000 * (2 + i), 20000), 0);
+		copy_start(slow_copy(&s, clients[i], 300000 * (2 + i), i ? 6000 : 20000), 0);
 		copy_start(fixture_zero(clients[i], zeroed, 5000 * i, 4000), 0);
 		copy_start(fixture_zero(clients[i], zeroed, 5000 * (3 + i), 4000), 0);
 	}
