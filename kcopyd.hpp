@@ -305,7 +305,7 @@ public:
 	/**
 	 * cancel() - cancel it
 	 *
-	 * As client::cancel(). The client that it was last submitted to exists.
+	 * As client::cancel(). Not while somebody else submits it.
 	 *
 	 * Context: any, hard interrupts included. Does not wait.
 	 * Return: 1, or 0 if it is not pending or has ended already.
@@ -315,7 +315,8 @@ public:
 	/**
 	 * cancel_sync() - cancel it and wait
 	 *
-	 * As client::cancel_sync(). The client that it was last submitted to exists.
+	 * As client::cancel_sync(). The client that it was last submitted to exists, and
+	 * nobody else submits it.
 	 *
 	 * Context: process context, may sleep.
 	 * Return: as cancel(); -EDEADLK in one of the client's own callables, and

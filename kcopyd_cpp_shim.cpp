@@ -48,7 +48,8 @@ request_base::~request_base()
 
 int request_base::cancel() noexcept
 {
-	return submitted_ ? kcopyd_request_cancel(r_) : 0;
+	/* While it is pending its client exists. */
+	return submitted_ && pending() ? kcopyd_request_cancel(r_) : 0;
 }
 
 int request_base::cancel_sync() noexcept

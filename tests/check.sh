@@ -8,12 +8,16 @@
 #	check.sh [--full] [STAGE...]
 #
 # --full runs the same tests for longer: KCOPYD_TORTURE_SECONDS is 1800 unless
-# it is set, and KCOPYD_TORTURE_SEED is drawn unless it is set.
+# it is set, and KCOPYD_TORTURE_SEED is drawn unless it is set. And there is one stage
+# more, the suites about things that happen at the same moment on a kernel that
+# finds data races.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+stages=(build model runner demo kunit system bench)
 if [ "${1-}" = --full ]; then
 	shift
+	stages+=(races)
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_TORTURE_SEED="${KCOPYD_TORTURE_SEED:-$((RANDOM << 15 | RANDOM))}"
 fi
@@ -73,7 +77,6 @@ stage() {
 # ask for a password.
 tests/qemu/deps.sh build boot tools clients lint model bench
 
-stages=(build model runner demo kunit system bench)
 [ $# -gt 0 ] || set -- "${stages[@]}"
 for name; do
 	case $name in
@@ -84,6 +87,9 @@ for name; do
 	kunit)	stage kunit tests/kunit/run.sh ;;
 	system)	stage system tests/system/run.sh ;;
 	bench)	stage bench bench/bench.sh --check ;;
+	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
+			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \
+			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
 	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]}" >&2
 		exit 2 ;;
 	esac

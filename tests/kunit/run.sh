@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Builds the KUnit suites for the debug kernel, runs them there, and prints a
+# Builds the KUnit suites for a debug kernel, runs them there, and prints a
 # line for each test case and the total as the last line. A report of the kernel
 # or a suite that did not run to its end is a failure.
 #
-#	run.sh [--no-leak-scan] [SUITE...]
+#	run.sh [--kernel KERNEL] [--no-leak-scan] [SUITE...]
 #
-# Of the suites that use disks, run only these. The scan for memory that was lost
-# takes a minute.
+# Of the suites that use disks, run only these. The kernel is debug-6.1, or kcsan-6.1,
+# which finds data races. The scan for memory that was lost takes a minute.
 #
 # KCOPYD_KUNIT_LOG names a file that keeps the kernel's console.
 set -euo pipefail
@@ -16,11 +16,14 @@ cd "$(dirname "$0")/../.."
 # The flags of an outer make, like -j, are not for the builds here.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-leaks=()
-if [ "${1-}" = --no-leak-scan ]; then
-	leaks=("$1")
-	shift
-fi
+leaks=() kernel=debug-6.1
+while :; do
+	case ${1-} in
+	--kernel)	kernel=$2; shift 2 ;;
+	--no-leak-scan)	leaks=("$1"); shift ;;
+	*)		break ;;
+	esac
+done
 
 tests/qemu/deps.sh build boot lint
 
@@ -49,7 +52,7 @@ run() {
 	return "$rc"
 }
 
-kdir=$(tests/qemu/kernel.sh headers debug-6.1)
+kdir=$(tests/qemu/kernel.sh headers "$kernel")
 # W=1 as in tests/build.sh, or all would be compiled again.
 if ! run make -j"$(nproc)" modules KDIR="$kdir" W=1 >"$work/make" 2>&1; then
 	cat "$work/make"
@@ -67,7 +70,7 @@ tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testin
 
 boot=0
 # Some suites take a minute or two, all of them ten.
-run tests/qemu/boot.sh --kernel debug-6.1 --timeout "$(($# ? 500 : 2400))" --log "$work/console" "${leaks[@]}" \
+run tests/qemu/boot.sh --kernel "$kernel" --timeout "$(($# == 0 || $# > 4 ? 2400 : 500))" --log "$work/console" "${leaks[@]}" \
 	--module "$work/kcopyd.ko" --module "$work/kcopyd_kunit.ko" \
 	tests/kunit/guest.sh "$@" >"$work/boot" 2>&1 || boot=$?
 touch "$work/console"
