@@ -1151,11 +1151,12 @@ unsigned int kcopyd_copy_cancel(struct kcopyd_client *kc,
 
 		if (job->cancelled || !job_matches(job, match))
 			continue;
+		/* Only parts of its own are taken out of the list. */
+		while (zero && zero != &kc->pageless &&
+		       list_entry(zero, struct kcopyd_part, pageless)->job == job)
+			zero = zero->next;
 		job_cancel(kc, job);
 		nr++;
-		/* It may have taken other parts out of the list. */
-		if (zero)
-			zero = kc->pageless.next;
 	}
 	if (nr)
 		cancelled(kc);

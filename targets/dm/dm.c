@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kcopyd-dm: between device-mapper, which calls C, and targets that are written
+ * in C++ and include no header of the kernel. It decides nothing.
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/build_bug.h>
+#include <linux/device-mapper.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "dm.h"
+
+static_assert(KDM_SUBMITTED == DM_MAPIO_SUBMITTED);
+static_assert(KDM_REMAPPED == DM_MAPIO_REMAPPED);
+static_assert(KDM_REQUEUE == DM_MAPIO_REQUEUE);
+static_assert(KDM_KILL == DM_MAPIO_KILL);
+
+/**
+ * struct kdm_type - a target that is registered
+ * @tt: what device-mapper knows of it
+ * @ops: the target's own
+ */
+struct kdm_type {
+	struct target_type tt;
+	const struct kdm_ops *ops;
+};
+
+static const struct kdm_ops *ops_of(const struct dm_target *ti)
+{
+	return container_of(ti->type, struct kdm_type, tt)->ops;
+}
+
+/* The other way round than in the header: these are the same pointers. */
+static struct dm_target *target_of(struct kdm_target *ti)
+{
+	return (struct dm_target *)ti;
+}
+
+static struct bio *bio_of(struct kdm_bio *bio)
+{
+	return (struct bio *)bio;
+}
+
+static const struct bio *const_bio_of(const struct kdm_bio *bio)
+{
+	return (const struct bio *)bio;
+}
+
+static const struct dm_dev *dev_of(const struct kdm_dev *dev)
+{
+	return (const struct dm_dev *)dev;
+}
+
+/* ------------------------------------------------------------------------- */
+/* What device-mapper calls */
+
+static int type_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	const struct kdm_ops *ops = ops_of(ti);
+
+	/* There is nothing else that device-mapper could say. */
+	ti->error = "No reason given";
+	ti->per_io_data_size = ops->per_bio;
+	return ops->create((struct kdm_target *)ti, argc, argv, &ti->private);
+}
+
+static void type_dtr(struct dm_target *ti)
+{
+	ops_of(ti)->destroy(ti->private);
+}
+
+static void *per_bio(const struct dm_target *ti, struct bio *bio)
+{
+	return ti->per_io_data_size ? dm_per_bio_data(bio, ti->per_io_data_size) : NULL;
+}
+
+static int type_map(struct dm_target *ti, struct bio *bio)
+{
+	return ops_of(ti)->map(ti->private, (struct kdm_bio *)bio, per_bio(ti, bio));
+}
+
+static int type_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *status)
+{
+	const int before = blk_status_to_errno(*status);
+	int error = before;
+
+	ops_of(ti)->end_io(ti->private, (struct kdm_bio *)bio, per_bio(ti, bio), &error);
+	if (error != before)
+		*status = errno_to_blk_status(error);
+	return DM_ENDIO_DONE;
+}
+
+static void type_presuspend(struct dm_target *ti)
+{
+	ops_of(ti)->presuspend(ti->private);
+}
+
+static void type_postsuspend(struct dm_target *ti)
+{
+	ops_of(ti)->postsuspend(ti->private);
+}
+
+static int type_preresume(struct dm_target *ti)
+{
+	return ops_of(ti)->preresume(ti->private);
+}
+
+static void type_resume(struct dm_target *ti)
+{
+	ops_of(ti)->resume(ti->private);
+}
+
+static void type_status(struct dm_target *ti, status_type_t type, unsigned int flags,
+			char *result, unsigned int maxlen)
+{
+	struct kdm_text text = { .buf = result, .size = maxlen };
+
+	*result = '\0';
+	if (type == STATUSTYPE_INFO || type == STATUSTYPE_TABLE)
+		ops_of(ti)->status(ti->private, &text, type == STATUSTYPE_TABLE);
+}
+
+static int type_message(struct dm_target *ti, unsigned int argc, char **argv,
+			char *result, unsigned int maxlen)
+{
+	struct kdm_text text = { .buf = result, .size = maxlen };
+
+	return ops_of(ti)->message(ti->private, argc, argv, &text);
+}
+
+struct each_device {
+	struct dm_target *ti;
+	iterate_devices_callout_fn fn;
+	void *data;
+};
+
+static int each_device(void *context, struct kdm_dev *dev, sector_t start, sector_t count)
+{
+	const struct each_device *each = context;
+
+	return each->fn(each->ti, (struct dm_dev *)dev, start, count, each->data);
+}
+
+static int type_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
+{
+	struct each_device each = { .ti = ti, .fn = fn, .data = data };
+
+	return ops_of(ti)->devices(ti->private, each_device, &each);
+}
+
+static void type_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	struct kdm_hints hints = {};
+
+	ops_of(ti)->hints(ti->private, &hints);
+	limits->io_min = hints.io_min ?: limits->io_min;
+	limits->io_opt = hints.io_opt ?: limits->io_opt;
+	limits->discard_granularity = hints.discard_granularity ?: limits->discard_granularity;
+}
+
+/* ------------------------------------------------------------------------- */
+/* What targets call */
+
+/**
+ * kdm_register() - make a target known to device-mapper
+ * @ops: the target, which stays where it is
+ * @owner: its module, THIS_MODULE
+ * @result: receives what kdm_unregister() takes
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM; -EEXIST if there is a target of this name.
+ */
+int kdm_register(const struct kdm_ops *ops, struct module *owner, struct kdm_type **result)
+{
+	struct kdm_type *type = kzalloc(sizeof(*type), GFP_KERNEL);
+	int r;
+
+	if (!type)
+		return -ENOMEM;
+	type->ops = ops;
+	type->tt = (struct target_type){
+		.name = ops->name,
+		.version = { ops->version[0], ops->version[1], ops->version[2] },
+		.module = owner,
+		.ctr = type_ctr,
+		.dtr = type_dtr,
+		.map = type_map,
+		.end_io = ops->end_io ? type_end_io : NULL,
+		.presuspend = ops->presuspend ? type_presuspend : NULL,
+		.postsuspend = ops->postsuspend ? type_postsuspend : NULL,
+		.preresume = ops->preresume ? type_preresume : NULL,
+		.resume = ops->resume ? type_resume : NULL,
+		.status = ops->status ? type_status : NULL,
+		.message = ops->message ? type_message : NULL,
+		.iterate_devices = ops->devices ? type_iterate_devices : NULL,
+		.io_hints = ops->hints ? type_io_hints : NULL,
+	};
+	r = dm_register_target(&type->tt);
+	if (r) {
+		kfree(type);
+		return r;
+	}
+	*result = type;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kdm_register);
+
+/**
+ * kdm_unregister() - a target is no more
+ * @type: from kdm_register(), or NULL
+ *
+ * Context: Module exit: no table has the target any more.
+ */
+void kdm_unregister(struct kdm_type *type)
+{
+	if (!type)
+		return;
+	dm_unregister_target(&type->tt);
+	kfree(type);
+}
+EXPORT_SYMBOL_GPL(kdm_unregister);
+
+/**
+ * kdm_fail() - why a line of a table is refused
+ * @ti: the target
+ * @why: which argument, and what is wrong; not copied
+ *
+ * Context: In kdm_ops.create.
+ */
+void kdm_fail(struct kdm_target *ti, const char *why)
+{
+	target_of(ti)->error = (char *)why;
+}
+EXPORT_SYMBOL_GPL(kdm_fail);
+
+/**
+ * kdm_begin() - where the target begins in its table
+ * @ti: the target
+ *
+ * Context: Any.
+ * Return: the sector.
+ */
+sector_t kdm_begin(const struct kdm_target *ti)
+{
+	return ((const struct dm_target *)ti)->begin;
+}
+EXPORT_SYMBOL_GPL(kdm_begin);
+
+/**
+ * kdm_length() - how long the target is
+ * @ti: the target
+ *
+ * Context: Any.
+ * Return: its length, in sectors.
+ */
+sector_t kdm_length(const struct kdm_target *ti)
+{
+	return ((const struct dm_target *)ti)->len;
+}
+EXPORT_SYMBOL_GPL(kdm_length);
+
+/**
+ * kdm_split_at() - bios are not to cross multiples of so many sectors
+ * @ti: the target
+ * @sectors: how many
+ *
+ * Context: In kdm_ops.create.
+ * Return: 0; -EINVAL if it is more than 32 bits hold.
+ */
+int kdm_split_at(struct kdm_target *ti, sector_t sectors)
+{
+	return dm_set_target_max_io_len(target_of(ti), sectors);
+}
+EXPORT_SYMBOL_GPL(kdm_split_at);
+
+/**
+ * kdm_wants() - which bios without data the target gets
+ * @ti: the target
+ * @flushes: how many of each flush
+ * @discards: how many of each discard; with 0, there are none
+ *
+ * kdm_bio_target() says which of them a bio is.
+ *
+ * Context: In kdm_ops.create.
+ */
+void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discards)
+{
+	target_of(ti)->num_flush_bios = flushes;
+	target_of(ti)->num_discard_bios = discards;
+}
+EXPORT_SYMBOL_GPL(kdm_wants);
+
+/**
+ * kdm_event() - wake up who waits for an event of the target's device
+ * @ti: the target
+ *
+ * Context: Process context, may sleep.
+ */
+void kdm_event(struct kdm_target *ti)
+{
+	dm_table_event(target_of(ti)->table);
+}
+EXPORT_SYMBOL_GPL(kdm_event);
+
+/**
+ * kdm_number() - read a number, all of it
+ * @text: decimal, or with 0x hexadecimal
+ * @value: receives it; untouched on failure
+ *
+ * Context: Any.
+ * Return: 0; -EINVAL for anything else than a number; -ERANGE for one of more than 64
+ * bits.
+ */
+int kdm_number(const char *text, unsigned long long *value)
+{
+	/* That would be taken for a number. */
+	if (*text == '+')
+		return -EINVAL;
+	return kstrtoull(text, 0, value);
+}
+EXPORT_SYMBOL_GPL(kdm_number);
+
+/**
+ * kdm_print() - add to a line, as much as fits
+ * @text: the line
+ * @format: as for printf()
+ *
+ * Context: Any.
+ */
+void kdm_print(struct kdm_text *text, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	text->used += vscnprintf(text->buf + text->used, text->size - text->used, format, args);
+	va_end(args);
+}
+EXPORT_SYMBOL_GPL(kdm_print);
+
+/**
+ * kdm_open() - open a device of a table's line
+ * @ti: the target
+ * @path: its path, or major:minor
+ * @result: receives it; untouched on failure
+ *
+ * For reading and, unless the table is read-only, writing.
+ *
+ * Context: In kdm_ops.create.
+ * Return: 0 or a negative errno.
+ */
+int kdm_open(struct kdm_target *ti, const char *path, struct kdm_dev **result)
+{
+	struct dm_dev *dev;
+	int r = dm_get_device(target_of(ti), path, dm_table_get_mode(target_of(ti)->table), &dev);
+
+	if (!r)
+		*result = (struct kdm_dev *)dev;
+	return r;
+}
+EXPORT_SYMBOL_GPL(kdm_open);
+
+/**
+ * kdm_close() - close it
+ * @ti: the target
+ * @dev: the device
+ *
+ * Context: In kdm_ops.create and kdm_ops.destroy.
+ */
+void kdm_close(struct kdm_target *ti, struct kdm_dev *dev)
+{
+	dm_put_device(target_of(ti), (struct dm_dev *)dev);
+}
+EXPORT_SYMBOL_GPL(kdm_close);
+
+/**
+ * kdm_bdev() - for regions of kcopyd
+ * @dev: the device
+ *
+ * Context: Any.
+ * Return: the block device.
+ */
+struct block_device *kdm_bdev(const struct kdm_dev *dev)
+{
+	return dev_of(dev)->bdev;
+}
+EXPORT_SYMBOL_GPL(kdm_bdev);
+
+/**
+ * kdm_sectors() - how large a device is
+ * @dev: the device
+ *
+ * Context: Any.
+ * Return: its size, in sectors.
+ */
+sector_t kdm_sectors(const struct kdm_dev *dev)
+{
+	return bdev_nr_sectors(dev_of(dev)->bdev);
+}
+EXPORT_SYMBOL_GPL(kdm_sectors);
+
+/**
+ * kdm_name() - what status lines call a device
+ * @dev: the device
+ *
+ * Context: Any.
+ * Return: major:minor.
+ */
+const char *kdm_name(const struct kdm_dev *dev)
+{
+	return dev_of(dev)->name;
+}
+EXPORT_SYMBOL_GPL(kdm_name);
+
+/**
+ * kdm_bio_op() - what a bio is for
+ * @bio: the bio
+ *
+ * Context: Any.
+ * Return: an enum kdm_op.
+ */
+enum kdm_op kdm_bio_op(const struct kdm_bio *bio)
+{
+	const struct bio *b = const_bio_of(bio);
+
+	switch (bio_op(b)) {
+	case REQ_OP_READ:
+		return KDM_READ;
+	case REQ_OP_WRITE:
+		return !bio_sectors(b) && b->bi_opf & REQ_PREFLUSH ? KDM_FLUSH : KDM_WRITE;
+	case REQ_OP_FLUSH:
+		return KDM_FLUSH;
+	case REQ_OP_DISCARD:
+		return KDM_DISCARD;
+	case REQ_OP_WRITE_ZEROES:
+		return KDM_ZERO;
+	default:
+		return KDM_OTHER;
+	}
+}
+EXPORT_SYMBOL_GPL(kdm_bio_op);
+
+/**
+ * kdm_bio_flushes() - is the device's cache to be flushed before the bio?
+ * @bio: the bio
+ *
+ * Context: Any.
+ * Return: true or false.
+ */
+int kdm_bio_flushes(const struct kdm_bio *bio)
+{
+	return !!(const_bio_of(bio)->bi_opf & REQ_PREFLUSH);
+}
+EXPORT_SYMBOL_GPL(kdm_bio_flushes);
+
+/**
+ * kdm_bio_sector() - where a bio begins that has come
+ * @ti: the target
+ * @bio: the bio, which has not been remapped
+ *
+ * Context: Any.
+ * Return: the sector, from the start of the target.
+ */
+sector_t kdm_bio_sector(const struct kdm_target *ti, const struct kdm_bio *bio)
+{
+	return const_bio_of(bio)->bi_iter.bi_sector - kdm_begin(ti);
+}
+EXPORT_SYMBOL_GPL(kdm_bio_sector);
+
+/**
+ * kdm_bio_sectors() - how long a bio is
+ * @bio: the bio
+ *
+ * Context: Any.
+ * Return: its length, in sectors.
+ */
+unsigned int kdm_bio_sectors(const struct kdm_bio *bio)
+{
+	return bio_sectors(const_bio_of(bio));
+}
+EXPORT_SYMBOL_GPL(kdm_bio_sectors);
+
+/**
+ * kdm_bio_target() - which of several bios for the same thing it is
+ * @bio: a flush or a discard, see kdm_wants()
+ *
+ * Context: Any.
+ * Return: its number, from 0 up.
+ */
+unsigned int kdm_bio_target(const struct kdm_bio *bio)
+{
+	return dm_bio_get_target_bio_nr(const_bio_of(bio));
+}
+EXPORT_SYMBOL_GPL(kdm_bio_target);
+
+/**
+ * kdm_bio_remap() - a bio is for another place
+ * @bio: the bio
+ * @dev: on this device
+ * @sector: from here on
+ *
+ * Context: Any.
+ */
+void kdm_bio_remap(struct kdm_bio *bio, const struct kdm_dev *dev, sector_t sector)
+{
+	bio_set_dev(bio_of(bio), dev_of(dev)->bdev);
+	bio_of(bio)->bi_iter.bi_sector = sector;
+}
+EXPORT_SYMBOL_GPL(kdm_bio_remap);
+
+/**
+ * kdm_bio_submit() - submit a bio that the target has held
+ * @bio: the bio, which was remapped
+ *
+ * Context: Process context, may sleep.
+ */
+void kdm_bio_submit(struct kdm_bio *bio)
+{
+	submit_bio_noacct(bio_of(bio));
+}
+EXPORT_SYMBOL_GPL(kdm_bio_submit);
+
+/**
+ * kdm_bio_end() - end a bio that the target has held
+ * @bio: the bio
+ * @error: 0 or a negative errno
+ *
+ * Context: Any.
+ */
+void kdm_bio_end(struct kdm_bio *bio, int error)
+{
+	bio_of(bio)->bi_status = errno_to_blk_status(error);
+	bio_endio(bio_of(bio));
+}
+EXPORT_SYMBOL_GPL(kdm_bio_end);
+
+/**
+ * kdm_bios_add() - hold a bio, behind the others
+ * @bios: those that are held
+ * @bio: the bio
+ *
+ * Context: Any, under the target's lock.
+ */
+void kdm_bios_add(struct kdm_bios *bios, struct kdm_bio *bio)
+{
+	struct bio_list list = { bio_of(bios->head), bio_of(bios->tail) };
+
+	bio_list_add(&list, bio_of(bio));
+	bios->head = (struct kdm_bio *)list.head;
+	bios->tail = (struct kdm_bio *)list.tail;
+}
+EXPORT_SYMBOL_GPL(kdm_bios_add);
+
+/**
+ * kdm_bios_pop() - take the first one
+ * @bios: those that are held
+ *
+ * Context: Any, under the target's lock.
+ * Return: the bio, or NULL.
+ */
+struct kdm_bio *kdm_bios_pop(struct kdm_bios *bios)
+{
+	struct bio_list list = { bio_of(bios->head), bio_of(bios->tail) };
+	struct bio *bio = bio_list_pop(&list);
+
+	bios->head = (struct kdm_bio *)list.head;
+	bios->tail = (struct kdm_bio *)list.tail;
+	return (struct kdm_bio *)bio;
+}
+EXPORT_SYMBOL_GPL(kdm_bios_pop);
+
+MODULE_DESCRIPTION("Device-mapper for targets in C++");
+MODULE_AUTHOR("The kcopyd authors");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Device-mapper as a target written in C++ sees it: plain data, opaque pointers, and
+ * functions. What device-mapper calls is C, in dm.c, and calls the target by struct
+ * kdm_ops; dm.hpp makes one of a class.
+ *
+ * Read by C and by C++. Sectors are 512 bytes.
+ */
+#ifndef KCOPYD_TARGETS_DM_H
+#define KCOPYD_TARGETS_DM_H
+
+#include "../../kcopyd.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kdm_target;	/* a struct dm_target */
+struct kdm_bio;		/* a struct bio */
+struct kdm_dev;		/* a struct dm_dev */
+
+/* What became of a bio that was mapped; the values are device-mapper's. */
+enum kdm_mapped {
+	KDM_SUBMITTED = 0,	/* the target has it, and ends or submits it */
+	KDM_REMAPPED = 1,	/* device-mapper submits it where it points now */
+	KDM_REQUEUE = 2,	/* once more, after a suspend */
+	KDM_KILL = 4,		/* it fails with -EIO */
+};
+
+/* What a bio is for. */
+enum kdm_op {
+	KDM_READ,
+	KDM_WRITE,
+	KDM_DISCARD,
+	KDM_ZERO,
+	KDM_FLUSH,		/* without data */
+	KDM_OTHER,
+};
+
+/**
+ * struct kdm_text - where a line goes that is shown to users
+ * @buf: where to
+ * @size: of @buf, in bytes
+ * @used: of these, without the zero that ends it
+ */
+struct kdm_text {
+	char *buf;
+	size_t size;
+	size_t used;
+};
+
+/**
+ * struct kdm_hints - what is best for the target, in bytes; 0 where it does not care
+ * @io_min: the smallest I/O that is fast
+ * @io_opt: what is fastest
+ * @discard_granularity: the smallest discard that frees something
+ */
+struct kdm_hints {
+	unsigned int io_min;
+	unsigned int io_opt;
+	unsigned int discard_granularity;
+};
+
+/**
+ * struct kdm_bios - bios that a target holds, in order
+ * @head: the first one, or NULL
+ * @tail: the last one
+ *
+ * All zeroes is an empty list. The target locks it.
+ */
+struct kdm_bios {
+	struct kdm_bio *head;
+	struct kdm_bio *tail;
+};
+
+/* Told of each device of a target; not 0 ends that. */
+typedef int (*kdm_device_fn)(void *context, struct kdm_dev *dev, sector_t start,
+			     sector_t count);
+
+/**
+ * struct kdm_ops - a target
+ * @name: by which tables call it
+ * @version: major, minor, patch level
+ * @per_bio: bytes that go with each bio, for the target
+ * @create: makes a target for a line of a table. Process context, may sleep.
+ *	Returns 0 and sets *target; or a negative errno after kdm_fail().
+ * @destroy: ends it, when there is no bio of it any more. Process context.
+ * @map: a bio has come. Process context; must not wait for other bios of its own.
+ * @end_io: a bio has ended that was remapped. Any context, hard interrupts included.
+ *	*error is 0 or a negative errno, and may be changed. NULL if it need not know.
+ * @presuspend: no bios come from now on; those that are held are to be let go
+ * @postsuspend: there are no bios any more
+ * @preresume: may fail
+ * @resume: bios come again
+ * @status: its state, or with @table its arguments
+ * @message: returns 0, 1 if there is a reply, or a negative errno
+ * @devices: calls @fn for each of its devices, until one is not 0, and returns that
+ * @hints: what it would like
+ *
+ * Those from @presuspend on are in process context and may sleep, and may be NULL.
+ */
+struct kdm_ops {
+	const char *name;
+	unsigned int version[3];
+	unsigned int per_bio;
+	int (*create)(struct kdm_target *ti, unsigned int argc, char **argv, void **target);
+	void (*destroy)(void *target);
+	int (*map)(void *target, struct kdm_bio *bio, void *per_bio);
+	void (*end_io)(void *target, struct kdm_bio *bio, void *per_bio, int *error);
+	void (*presuspend)(void *target);
+	void (*postsuspend)(void *target);
+	int (*preresume)(void *target);
+	void (*resume)(void *target);
+	void (*status)(void *target, struct kdm_text *text, int table);
+	int (*message)(void *target, unsigned int argc, char **argv, struct kdm_text *reply);
+	int (*devices)(void *target, kdm_device_fn fn, void *context);
+	void (*hints)(void *target, struct kdm_hints *hints);
+};
+
+/* The targets of a module, which defines this; ended by NULL. See module.h. */
+extern const struct kdm_ops *const kdm_targets[];
+
+struct kdm_type;
+struct module;
+
+int kdm_register(const struct kdm_ops *ops, struct module *owner, struct kdm_type **result);
+void kdm_unregister(struct kdm_type *type);
+
+/* Of a line of a table */
+void kdm_fail(struct kdm_target *ti, const char *why);
+sector_t kdm_begin(const struct kdm_target *ti);
+sector_t kdm_length(const struct kdm_target *ti);
+int kdm_split_at(struct kdm_target *ti, sector_t sectors);
+void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discards);
+void kdm_event(struct kdm_target *ti);
+int kdm_number(const char *text, unsigned long long *value);
+void kdm_print(struct kdm_text *text, const char *format, ...)
+	__attribute__((__format__(__printf__, 2, 3)));
+
+/* Of its devices */
+int kdm_open(struct kdm_target *ti, const char *path, struct kdm_dev **result);
+void kdm_close(struct kdm_target *ti, struct kdm_dev *dev);
+struct block_device *kdm_bdev(const struct kdm_dev *dev);
+sector_t kdm_sectors(const struct kdm_dev *dev);
+const char *kdm_name(const struct kdm_dev *dev);
+
+/* Of bios */
+enum kdm_op kdm_bio_op(const struct kdm_bio *bio);
+int kdm_bio_flushes(const struct kdm_bio *bio);
+sector_t kdm_bio_sector(const struct kdm_target *ti, const struct kdm_bio *bio);
+unsigned int kdm_bio_sectors(const struct kdm_bio *bio);
+unsigned int kdm_bio_target(const struct kdm_bio *bio);
+void kdm_bio_remap(struct kdm_bio *bio, const struct kdm_dev *dev, sector_t sector);
+void kdm_bio_submit(struct kdm_bio *bio);
+void kdm_bio_end(struct kdm_bio *bio, int error);
+void kdm_bios_add(struct kdm_bios *bios, struct kdm_bio *bio);
+struct kdm_bio *kdm_bios_pop(struct kdm_bios *bios);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KCOPYD_TARGETS_DM_H */
