@@ -828,12 +828,8 @@ static inline void part_retire(struct kcopyd_client *kc, struct kcopyd_part *par
 /* What was read is not going to be written. */
 static void part_forget(struct kcopyd_part *part)
 {
-	const struct kcopyd_job *job = part->job;
-	unsigned int i;
-
+	/* Who waits for a destination waits for what is being written there. */
 	part_coming(part, -part->nr_pages);
-	for (i = 0; i < job->num_writes; i++)
-		queue_mark(job->dests[i].queue, part->nr_pages);
 }
 
 /* In sequence, the next part's data may have been waiting for this one's. */

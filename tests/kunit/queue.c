@@ -52,6 +52,33 @@ static void queue_first_in_first_out(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, (void *)pop(&fifo), NULL);
 }
 
+/* What could not go on although it was its turn is the next one, whatever has come. */
+static void queue_keeps_its_turn(struct kunit *test)
+{
+	struct entry bulk, small[2 * KCOPYD_STREAK];
+	struct kcopyd_fifo fifo;
+	struct entry *entry;
+	unsigned int i;
+
+	kcopyd_fifo_init(&fifo);
+	add(&fifo, &bulk, 0, false);
+	for (i = 0; i < ARRAY_SIZE(small); i++)
+		add(&fifo, &small[i], i, true);
+	do
+		entry = pop(&fifo);
+	while (entry != &bulk);
+	for (i = 0; i < 3; i++) {
+		add(&fifo, &bulk, 0, false);
+		kcopyd_fifo_first(&fifo, &bulk.node, false);
+		KUNIT_EXPECT_PTR_EQ(test, pop(&fifo), &bulk);
+	}
+	/* Of a small one, none is ahead of it that came later. */
+	entry = pop(&fifo);
+	add(&fifo, entry, entry->number, true);
+	kcopyd_fifo_first(&fifo, &entry->node, true);
+	KUNIT_EXPECT_PTR_EQ(test, pop(&fifo), entry);
+}
+
 static void queue_small_goes_first(struct kunit *test)
 {
 	struct entry bulk[2], small[2];
@@ -104,6 +131,7 @@ static void queue_large_has_its_turn(struct kunit *test)
 static struct kunit_case queue_cases[] = {
 	KUNIT_CASE(queue_empty),
 	KUNIT_CASE(queue_first_in_first_out),
+	KUNIT_CASE(queue_keeps_its_turn),
 	KUNIT_CASE(queue_small_goes_first),
 	KUNIT_CASE(queue_large_has_its_turn),
 	{}
