@@ -19,7 +19,7 @@ cp Documentation/*.rst "$work/"
 	printf '.. SPDX-License-Identifier: GPL-2.0-only\n\n'
 	printf '=========\nReference\n=========\n\n'
 	printf 'Structures and types\n====================\n\n'
-	reference kcopyd.h
+	reference kcopyd.h targets/dm/dm.h
 	printf '\nCalls\n=====\n\n'
 	mapfile -t exported < <(git grep -lE '^EXPORT_SYMBOL_GPL' -- '*.c' ':!tests' ':!bench')
 	reference -export "${exported[@]}"

@@ -106,5 +106,12 @@ awk '/^C\+\+$/ { on = 1 } /^Durability$/ { on = 0 } on' Documentation/kcopyd.rst
 	sed -n '/^\tKCOPYD := /,/cxx.mk$/s/^\t//p' | sed "s|/path/to/kcopyd|$PWD|" >"$work/cpp/Kbuild"
 result "the C++ example" make -C "$kdir" M="$work/cpp" W=1 KCFLAGS=-Werror
 
+# And a target of somebody else's.
+mkdir "$work/target"
+cp samples/dm-skeleton/* "$work/target"
+sed -n '/^\tKCOPYD := /,/cxx.mk$/s/^\t//p' Documentation/dm-cpp.rst | sed "s|/path/to/kcopyd|$PWD|" \
+	>"$work/target/Kbuild"
+result "a target in C++ outside the tree" make -C "$kdir" M="$work/target" W=1 KCFLAGS=-Werror
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

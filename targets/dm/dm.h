@@ -83,11 +83,12 @@ typedef int (*kdm_device_fn)(void *context, struct kdm_dev *dev, sector_t start,
  * @version: major, minor, patch level
  * @per_bio: bytes that go with each bio, for the target
  * @create: makes a target for a line of a table. Process context, may sleep.
- *	Returns 0 and sets *target; or a negative errno after kdm_fail().
+ *	Returns 0, with the target where its last argument points to; or a negative
+ *	errno after kdm_fail().
  * @destroy: ends it, when there is no bio of it any more. Process context.
  * @map: a bio has come. Process context; must not wait for other bios of its own.
  * @end_io: a bio has ended that was remapped. Any context, hard interrupts included.
- *	*error is 0 or a negative errno, and may be changed. NULL if it need not know.
+ *	The error is 0 or a negative errno, and may be changed. NULL if it need not know.
  * @presuspend: no bios come from now on; those that are held are to be let go
  * @postsuspend: there are no bios any more
  * @preresume: may fail
@@ -134,8 +135,12 @@ int kdm_split_at(struct kdm_target *ti, sector_t sectors);
 void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discards);
 void kdm_event(struct kdm_target *ti);
 int kdm_number(const char *text, unsigned long long *value);
-void kdm_print(struct kdm_text *text, const char *format, ...)
-	__attribute__((__format__(__printf__, 2, 3)));
+#ifdef __cplusplus
+[[gnu::format(__printf__, 2, 3)]]
+#else
+__printf(2, 3)
+#endif
+void kdm_print(struct kdm_text *text, const char *format, ...);
 
 /* Of its devices */
 int kdm_open(struct kdm_target *ti, const char *path, struct kdm_dev **result);
