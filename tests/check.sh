@@ -14,7 +14,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-stages=(build model runner demo kunit system bench)
+stages=(build unit model runner demo kunit system bench)
 if [ "${1-}" = --full ]; then
 	shift
 	stages+=(races)
@@ -75,12 +75,13 @@ stage() {
 
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
-tests/qemu/deps.sh build boot tools clients lint model bench
+tests/qemu/deps.sh build boot tools clients lint model unit bench
 
 [ $# -gt 0 ] || set -- "${stages[@]}"
 for name; do
 	case $name in
 	build)	stage build tests/build.sh ;;
+	unit)	stage unit tests/unit/run.sh ;;
 	model)	stage model tests/model/run.sh ;;
 	runner)	stage runner tests/qemu/selftest.sh ;;
 	demo)	stage demo tests/demo.sh ;;

@@ -8,11 +8,12 @@
 #	mutate.sh [MUTANT...]
 #
 # The patch's line "Caught-by:" says which tests to run: "kunit" or "kunit
-# SUITE...", "system SCENARIO...", or "model". They must pass without the mutant.
+# SUITE...", "system SCENARIO...", "unit FILTER...", or "model". They must pass
+# without the mutant.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tests/qemu/deps.sh build boot tools lint
+tests/qemu/deps.sh build boot tools unit lint
 
 work=$(mktemp -d)
 child=
@@ -60,8 +61,8 @@ for mutant; do
 	read -ra tests < <(sed -n 's/^Caught-by: //p' "$patch")
 
 	case ${tests[0]-} in
-	kunit | system | model) ;;
-	*)	echo "FAILED  $mutant: its line Caught-by names none of kunit, system and model"
+	kunit | system | unit | model) ;;
+	*)	echo "FAILED  $mutant: its line Caught-by names none of kunit, system, unit and model"
 		failed=$((failed + 1))
 		continue ;;
 	esac

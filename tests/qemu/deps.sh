@@ -16,7 +16,7 @@ group()
 	clients) echo dmsetup lvm2 ;;
 	docs)	echo python3-sphinx ;;
 	model)	echo gcc spin ;;
-	unit)	echo g++ libgtest-dev ;;
+	unit)	echo g++ clang libclang-rt-dev libgtest-dev ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
 			linux-source-6.1 ;;
 	*)	return 1 ;;

@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The logic of the targets on the host: GoogleTest with the address and undefined
+# behaviour sanitizers, then each fuzzer for a while. Prints a line for each test;
+# the last one counts them.
+#
+#	run.sh [FILTER...]	only tests and fuzzers whose names have it in them
+#
+# KCOPYD_FUZZ_SECONDS	how long each fuzzer runs (default 10)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+tests/qemu/deps.sh unit
+
+work=$(mktemp -d)
+child=
+finish() {
+	[[ -z $child ]] || kill "$child" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+passed=0 failed=0
+
+# wanted NAME
+wanted() {
+	local filter
+	((${#filters[@]})) || return 0
+	for filter in "${filters[@]}"; do
+		[[ $1 != *"$filter"* ]] || return 0
+	done
+	return 1
+}
+
+# run COMMAND... : what it prints is in the log
+run() {
+	local code=0
+	"$@" >"$work/log" 2>&1 </dev/null &
+	child=$!
+	wait "$child" || code=$?
+	child=
+	return "$code"
+}
+
+filters=("$@")
+flags=(-std=c++20 -I. -g -O1 -fno-exceptions -fno-rtti -Wall -Wextra -Werror
+	-fsanitize=address,undefined -fno-sanitize-recover=all)
+
+pattern='*'
+((${#filters[@]} == 0)) || pattern=$(printf '*%s*:' "${filters[@]}")
+for source in tests/unit/*_test.cpp; do
+	name=$(basename "$source" .cpp)
+	# The library is compiled with exceptions and RTTI.
+	if ! run g++ "${flags[@]}" -frtti -fexceptions -o "$work/$name" "$source" \
+		-lgtest -lgtest_main -pthread; then
+		echo "FAILED $name: does not build"
+		sed 's/^/       /' "$work/log" | head -n 20
+		failed=$((failed + 1))
+		continue
+	fi
+	code=0
+	run "$work/$name" --gtest_color=no "--gtest_filter=$pattern" || code=$?
+	sed -n 's/^\[       OK \] \([^ ]*\).*/ok     \1/p' "$work/log"
+	n=$(grep -c '^\[       OK \]' "$work/log" || true)
+	passed=$((passed + n))
+	if ((code)); then
+		n=$(grep -cE '^\[  FAILED  \] [^ ]+ \([0-9]+ ms\)$' "$work/log" || true)
+		# A sanitizer ends it all.
+		failed=$((failed + (n ? n : 1)))
+		sed -nE 's/^\[  FAILED  \] ([^ ]+) \([0-9]+ ms\)$/FAILED \1/p' "$work/log"
+		((n)) || echo "FAILED $name: exit code $code"
+		grep -vE '^\[( +OK +|-+| RUN +|=+)\]' "$work/log" | head -n 30 | sed 's/^/       /'
+	fi
+done
+
+for source in tests/unit/*_fuzz.cpp; do
+	name=$(basename "$source" .cpp)
+	wanted "$name" || continue
+	code=0
+	run clang++ "${flags[@]}" -fsanitize=fuzzer -o "$work/$name" "$source" || code=$?
+	if ((code == 0)); then
+		# Found inputs stay out of the tree.
+		mkdir "$work/$name.corpus"
+		[[ ! -d tests/unit/corpus/$name ]] || cp "tests/unit/corpus/$name"/* "$work/$name.corpus"
+		run "$work/$name" -seed=1 -max_len=4096 -artifact_prefix="$work/" \
+			-max_total_time="${KCOPYD_FUZZ_SECONDS:-10}" "$work/$name.corpus" || code=$?
+	fi
+	if ((code)); then
+		echo "FAILED $name"
+		tail -n 30 "$work/log" | sed 's/^/       /'
+		failed=$((failed + 1))
+	else
+		echo "ok     $name ($(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\1 inputs in \2 s/p' "$work/log"))"
+		passed=$((passed + 1))
+	fi
+done
+
+echo "$passed passed, $failed failed"
+((failed == 0 && passed > 0))
