@@ -28,9 +28,9 @@ void must(bool so)
 
 } /* namespace */
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size);
-
-int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
+/* libFuzzer's name */
+extern "C" int // NOLINTNEXTLINE(readability-identifier-naming)
+LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
 {
 	if (size < 2)
 		return 0;

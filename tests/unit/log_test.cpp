@@ -308,7 +308,7 @@ private:
 		if (well)
 			same.insert(region);
 		m.log.recovered(region, well);
-		if (writing.count(region) == 0)
+		if (!writing.contains(region))
 			m.log.clear(region);
 	}
 
@@ -322,7 +322,7 @@ private:
 		m.log = region_log(m.memory.data(), nr);
 		m.log.resume(mirror::sync::by_log, nr);
 		for (u64 i = 0; i < nr; i++)
-			EXPECT_TRUE(!m.log.in_sync(i) || same.count(i) != 0)
+			EXPECT_TRUE(!m.log.in_sync(i) || same.contains(i))
 				<< "after a crash, " << i;
 	}
 
@@ -331,9 +331,9 @@ private:
 		u64 in_sync = 0;
 
 		for (u64 i = 0; i < nr; i++) {
-			ASSERT_TRUE(!m.log.in_sync(i) || same.count(i) != 0) << i;
+			ASSERT_TRUE(!m.log.in_sync(i) || same.contains(i)) << i;
 			ASSERT_TRUE(!m.log.clean(i) || m.log.in_sync(i)) << i;
-			ASSERT_TRUE(!m.log.clean(i) || writing.count(i) == 0) << i;
+			ASSERT_TRUE(!m.log.clean(i) || !writing.contains(i)) << i;
 			in_sync += m.log.in_sync(i) ? 1 : 0;
 		}
 		ASSERT_EQ(in_sync, m.log.nr_in_sync());

@@ -46,7 +46,7 @@ run() {
 
 filters=("$@")
 flags=(-std=c++20 -I. -g -O1 -fno-exceptions -fno-rtti -Wall -Wextra -Werror
-	-fsanitize=address,undefined -fno-sanitize-recover=all)
+	-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all)
 
 pattern='*'
 ((${#filters[@]} == 0)) || pattern=$(printf '*%s*:' "${filters[@]}")
