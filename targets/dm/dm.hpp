@@ -276,14 +276,13 @@ public:
 		}
 	}
 
+	// NOLINTNEXTLINE(readability-non-const-parameter): the class may change it
 	static void end_io(void *t, kdm_bio *b, [[maybe_unused]] void *p, int *error) noexcept
 	{
-		int &may_change = *error;
-
 		if constexpr (per_bio_of<T>::size != 0)
-			of(t)->end_io(bio(b), *static_cast<typename T::per_bio *>(p), may_change);
+			of(t)->end_io(bio(b), *static_cast<typename T::per_bio *>(p), *error);
 		else
-			of(t)->end_io(bio(b), may_change);
+			of(t)->end_io(bio(b), *error);
 	}
 
 	static void presuspend(void *t) noexcept { of(t)->presuspend(); }
