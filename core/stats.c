@@ -259,7 +259,6 @@ void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_client_stats *s)
 	memcpy(s->waits, stats->waits, sizeof(s->waits));
 	spin_unlock_irqrestore(&kc->lock, flags);
 }
-EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_stats_get);
 
 /**
  * kcopyd_stats_format_latencies() - as text

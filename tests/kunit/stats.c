@@ -49,7 +49,7 @@ static const struct kcopyd_client_stats *stats_get(struct stats *s)
 {
 	static struct kcopyd_client_stats snapshot;
 
-	kcopyd_stats_get(s->client->kc, &snapshot);
+	KUNIT_EXPECT_EQ(s->f->test, kcopyd_client_get_stats(s->client->kc, &snapshot), 0);
 	return &snapshot;
 }
 
@@ -480,6 +480,15 @@ static void stats_text(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, has_line(text, "latency_small_us=-"));
 }
 
+static void stats_rejects(struct kunit *test)
+{
+	struct stats s = stats_new(test);
+	struct kcopyd_client_stats n;
+
+	KUNIT_EXPECT_EQ(test, kcopyd_client_get_stats(NULL, &n), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kcopyd_client_get_stats(s.client->kc, NULL), -EINVAL);
+}
+
 static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(stats_of_copies),
 	KUNIT_CASE(stats_now),
@@ -498,6 +507,7 @@ static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(stats_under_way),
 	KUNIT_CASE(stats_latency),
 	KUNIT_CASE(stats_text),
+	KUNIT_CASE(stats_rejects),
 	{}
 };
 

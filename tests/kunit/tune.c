@@ -56,7 +56,7 @@ static void name_good(struct kunit *test)
 		struct kcopyd_client_stats s;
 
 		KUNIT_ASSERT_EQ(test, kcopyd_client_create_named(names[i], 1, &kc), 0);
-		kcopyd_stats_get(kc, &s);
+		KUNIT_EXPECT_EQ(test, kcopyd_client_get_stats(kc, &s), 0);
 		KUNIT_EXPECT_STREQ(test, s.name, names[i]);
 		kcopyd_client_destroy(kc);
 	}

@@ -84,7 +84,7 @@ for source in tests/unit/*_fuzz.cpp; do
 		# Found inputs stay out of the tree.
 		mkdir "$work/$name.corpus"
 		[[ ! -d tests/unit/corpus/$name ]] || cp "tests/unit/corpus/$name"/* "$work/$name.corpus"
-		run "$work/$name" -seed=1 -max_len=4096 -artifact_prefix="$work/" \
+		run "$work/$name" -seed=1 -max_len=32768 -artifact_prefix="$work/" \
 			-max_total_time="${KCOPYD_FUZZ_SECONDS:-10}" "$work/$name.corpus" || code=$?
 	fi
 	if ((code)); then

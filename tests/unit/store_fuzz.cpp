@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whatever is on a COW device: nothing is read or written beyond it, what is loaded
+ * makes sense, and loading and merging come to an end.
+ */
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "targets/snapshot/store.hpp"
+
+using snapshot::exception;
+using snapshot::loaded;
+using snapshot::store;
+using snapshot::store_kind;
+using snapshot::u32;
+using snapshot::u64;
+
+namespace
+{
+
+void must(bool so)
+{
+	if (!so)
+		abort();
+}
+
+/* The device; reading one area may not go beyond it. */
+class device {
+public:
+	device(const std::uint8_t *data, std::size_t size) : bytes_(data, data + size) {}
+
+	void read(u64 chunk, std::vector<unsigned char> &to) const
+	{
+		must((chunk + 1) * to.size() <= bytes_.size());
+		memcpy(to.data(), bytes_.data() + chunk * to.size(), to.size());
+	}
+
+private:
+	std::vector<unsigned char> bytes_;
+};
+
+void load_and_merge(const device &dev, store &s, std::vector<unsigned char> &area)
+{
+	exception last = {};
+	u64 all = 0;
+	u64 n = 0;
+	loaded r = loaded::more;
+
+	for (; r == loaded::more; n++) {
+		dev.read(s.area_chunk(n), area);
+		r = s.load(n, [&](const exception &e) {
+			must(s.is_data(e.to));
+			all++;
+			return true;
+		});
+	}
+	if (r == loaded::corrupt)
+		return;
+	while (true) {
+		if (s.must_read(n)) {
+			dev.read(s.area_chunk(n), area);
+			s.back();
+		}
+		const u32 run = s.last_run(last);
+
+		if (run == 0)
+			break;
+		must(run <= all);
+		all -= run;
+		s.merged(run);
+	}
+	must(all == 0);
+}
+
+} /* namespace */
+
+/* libFuzzer's name */
+extern "C" int // NOLINTNEXTLINE(readability-identifier-naming)
+LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
+{
+	u32 chunk = 0;
+
+	if (size < 512)
+		return 0;
+	const store_kind kind = snapshot::read_store_header(data, chunk);
+
+	must((kind == store_kind::ours || kind == store_kind::invalid) == (chunk != 0));
+	/* A device has room for the header and an area, or is refused before. */
+	if (kind != store_kind::ours || size / 512 / chunk < 2)
+		return 0;
+
+	std::vector<unsigned char> area(static_cast<std::size_t>(chunk) * 512);
+	store s(area.data(), chunk, size / 512);
+
+	load_and_merge(device(data, size), s, area);
+	return 0;
+}
