@@ -73,7 +73,7 @@ check:
 check-full:
 	@tests/check.sh --full
 check-clients:
-	@tests/system/run.sh client-snapshot client-mirror client-thin
+	@tests/system/run.sh client-snapshot client-mirror client-thin client-stack
 lint:
 	@tests/lint.sh
 mutate:
