@@ -309,7 +309,7 @@ EXPORT_SYMBOL_GPL(kcopyd_client_throttle);
  * @kc: the client
  * @num_pages: how many, at least 1
  *
- * The new pages are there before the old ones go. No part of a copy begins until
+ * The new pages are there before the old ones go. No part that takes pages begins until
  * those on their way have ended, so it takes as long as these; what is queued goes on
  * then. One change waits for the other.
  *
@@ -546,7 +546,8 @@ EXPORT_SYMBOL_GPL(kcopyd_zero);
  * @request: in memory of kcopyd_request_size() bytes, which is kcopyd's from here to
  *	the request's callback
  *
- * As kcopyd_copy() and kcopyd_zero(), but for memory: nothing is allocated.
+ * As kcopyd_copy() and kcopyd_zero(), but for memory: it needs none. A request is not
+ * submitted again before its callback is called.
  *
  * Context: Process context. Does not sleep.
  * Return: 0 if the request is accepted. Otherwise nothing is written, its callback is
@@ -829,7 +830,8 @@ EXPORT_SYMBOL_GPL(kcopyd_client_cancel_sync);
  * kcopyd_request_cancel() - cancel a request
  * @request: an accepted request whose callback has not returned
  *
- * As kcopyd_cancel().
+ * As kcopyd_cancel(). The request is neither freed nor submitted once more, be it by its
+ * callback, before this has returned.
  *
  * Context: Any, hard interrupts included. Does not wait.
  * Return: 1 if it was cancelled, 0 if it had ended or was cancelled before.
@@ -850,7 +852,8 @@ EXPORT_SYMBOL_GPL(kcopyd_request_cancel);
 
 /**
  * kcopyd_request_cancel_sync() - cancel a request and wait for its callback
- * @request: an accepted request whose callback has not returned
+ * @request: an accepted request whose callback has not returned; as for
+ *	kcopyd_request_cancel(), but its callback may free it
  *
  * Context: Process context, may sleep.
  * Return: as kcopyd_request_cancel(), when the callback has returned; -EDEADLK in one

@@ -289,7 +289,8 @@ public:
 	 * reserve() - allocate the memory that copying takes
 	 * @max_dests: for so many destinations, from 1 to KCOPYD_MAX_DESTS
 	 *
-	 * Once there is enough, submitting needs none.
+	 * Once there is enough, submitting needs none. Not while a report of it is
+	 * looked at, or somebody cancels it: it may move.
 	 *
 	 * Context: process context, may sleep.
 	 * Return: 0; -EINVAL, -ENOMEM, or -EBUSY while it is pending.
@@ -305,7 +306,8 @@ public:
 	/**
 	 * cancel() - cancel it
 	 *
-	 * As client::cancel(). Not while somebody else submits it.
+	 * As client::cancel(). The client that it was last submitted to exists, and
+	 * nobody else submits it.
 	 *
 	 * Context: any, hard interrupts included. Does not wait.
 	 * Return: 1, or 0 if it is not pending or has ended already.
@@ -889,8 +891,10 @@ inline int client::submit_zero(request_base &what, unsigned int num_dests, const
 /**
  * class cancel_guard - cancels what has not ended when a scope ends, and waits
  *
- * When it is gone, so is everything that could call the callable. Not for a scope of
- * one of the client's own callables, which is reported as a broken assertion.
+ * When it is gone the callable has returned, unless that has started another copy. The
+ * client exists longer than the guard, and where it is. Not for prepared callbacks, which
+ * are not cancelled, nor for a scope of one of the client's own callables, which is
+ * reported as a broken assertion.
  */
 class [[nodiscard]] cancel_guard {
 public:

@@ -48,7 +48,6 @@ request_base::~request_base()
 
 int request_base::cancel() noexcept
 {
-	/* While it is pending its client exists. */
 	return submitted_ && pending() ? kcopyd_request_cancel(r_) : 0;
 }
 
@@ -82,7 +81,7 @@ cancel_guard::~cancel_guard()
 {
 	const int r = request_ ? request_->cancel_sync() : client_->cancel_sync(*done_);
 
-	KCOPYD_CPP_ASSERT(r != -edeadlk);
+	KCOPYD_CPP_ASSERT(r >= 0);
 }
 
 result<client> client::create(unsigned int num_pages) noexcept
@@ -131,7 +130,9 @@ client &client::operator=(client &&other) noexcept
 
 void client::reset() noexcept
 {
-	kcopyd_client_destroy(release());
+	/* Callables that come meanwhile find it, and are told that it ends. */
+	kcopyd_client_destroy(kc_);
+	kc_ = nullptr;
 }
 
 result<prepared_callback> client::prepare(completion_base &done) noexcept

@@ -76,7 +76,8 @@ static void grow_work(struct work_struct *work)
 
 	spin_lock_irq(&blocks_lock);
 	nr_missed = min(nr_missed, blocks_most() - min(nr_all, blocks_most()));
-	while (nr_missed) {
+	/* More are missed while one is allocated. */
+	while (nr_missed && nr_all < blocks_most()) {
 		nr_missed--;
 		nr_all++;
 		spin_unlock_irq(&blocks_lock);
@@ -84,12 +85,12 @@ static void grow_work(struct work_struct *work)
 		spin_lock_irq(&blocks_lock);
 		if (!block) {
 			nr_all--;
-			nr_missed = 0;
 			break;
 		}
 		list_add(&block->node, &blocks);
 		nr_free++;
 	}
+	nr_missed = 0;
 	queue_delayed_work(system_wq, &blocks_trim, BLOCKS_IDLE);
 	spin_unlock_irq(&blocks_lock);
 }

@@ -42,7 +42,8 @@ struct task_struct;
  * @reserve: job objects set aside
  * @borrowed: blocks that it has borrowed, if it is one of device-mapper's
  * @together: pages for the jobs whose destinations are written together
- * @pageless: parts on their way that have no pages: those that zero or flush
+ * @pageless: parts on their way that have no pages of the pool: those that zero or
+ *	flush, and those with a borrowed block
  * @waiting: jobs in @starved, @slowed and the lists of disks; and one more if the
  *	client has a throttle, and if parts are held back
  * @starved: jobs that wait because the pool is empty
@@ -70,8 +71,8 @@ struct task_struct;
  *
  * @lock is the only spinlock of the client. It is taken in end_io context, which
  * may be a hard interrupt; nothing sleeps and no I/O is submitted under it.
- * Inside it come only a throttle's lock and those of workqueues, wait queues and
- * the slab.
+ * Inside it come only a throttle's lock, that of the blocks, and those of workqueues,
+ * wait queues and the slab.
  */
 struct kcopyd_client {
 	/* Never change after creation. */

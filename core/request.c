@@ -103,7 +103,7 @@ static void progress_callback(int read_err, unsigned int write_err, void *contex
  * @kc: the client
  * @request: a request that passed the checks
  *
- * Context: Process context, without the client's lock.
+ * Context: Process context, under the client's lock.
  * Return: its job, which is not accepted yet.
  */
 struct kcopyd_job *kcopyd_request_init(struct kcopyd_client *kc,

@@ -26,7 +26,7 @@ public:
 			return target_.fail("The device cannot be opened", r);
 		if (start_ > dev_.sectors() || target_.length() > dev_.sectors() - start_)
 			return target_.fail("The device is too small");
-		target_.wants(1, 1);
+		target_.wants(1, 1, 1);
 		return 0;
 	}
 
@@ -40,7 +40,9 @@ public:
 
 	void status(kdm_text &text) const noexcept
 	{
-		kdm_print(&text, "%llu %llu", sectors_[KDM_READ], sectors_[KDM_WRITE]);
+		kdm_print(&text, "%llu %llu",
+			  __atomic_load_n(&sectors_[KDM_READ], __ATOMIC_RELAXED),
+			  __atomic_load_n(&sectors_[KDM_WRITE], __ATOMIC_RELAXED));
 	}
 
 	void table(kdm_text &text) const noexcept
@@ -52,7 +54,8 @@ public:
 	{
 		if (args.size() != 1 || !args.is(0, "reset"))
 			return -kcopyd::einval;
-		sectors_[KDM_READ] = sectors_[KDM_WRITE] = 0;
+		__atomic_store_n(&sectors_[KDM_READ], 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&sectors_[KDM_WRITE], 0, __ATOMIC_RELAXED);
 		return 0;
 	}
 

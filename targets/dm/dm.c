@@ -98,6 +98,11 @@ static void type_presuspend(struct dm_target *ti)
 	ops_of(ti)->presuspend(ti->private);
 }
 
+static void type_presuspend_undo(struct dm_target *ti)
+{
+	ops_of(ti)->presuspend_undo(ti->private);
+}
+
 static void type_postsuspend(struct dm_target *ti)
 {
 	ops_of(ti)->postsuspend(ti->private);
@@ -128,6 +133,7 @@ static int type_message(struct dm_target *ti, unsigned int argc, char **argv,
 {
 	struct kdm_text text = { .buf = result, .size = maxlen };
 
+	*result = '\0';
 	return ops_of(ti)->message(ti->private, argc, argv, &text);
 }
 
@@ -190,6 +196,7 @@ int kdm_register(const struct kdm_ops *ops, struct module *owner, struct kdm_typ
 		.map = type_map,
 		.end_io = ops->end_io ? type_end_io : NULL,
 		.presuspend = ops->presuspend ? type_presuspend : NULL,
+		.presuspend_undo = ops->presuspend_undo ? type_presuspend_undo : NULL,
 		.postsuspend = ops->postsuspend ? type_postsuspend : NULL,
 		.preresume = ops->preresume ? type_preresume : NULL,
 		.resume = ops->resume ? type_resume : NULL,
@@ -263,9 +270,11 @@ sector_t kdm_length(const struct kdm_target *ti)
 EXPORT_SYMBOL_GPL(kdm_length);
 
 /**
- * kdm_split_at() - bios are not to cross multiples of so many sectors
+ * kdm_split_at() - reads and writes are not to cross multiples of so many sectors
  * @ti: the target
  * @sectors: how many
+ *
+ * Discards and zeroes are not cut: they may cross many.
  *
  * Context: In kdm_ops.create.
  * Return: 0; -EINVAL if it is more than 32 bits hold.
@@ -281,17 +290,34 @@ EXPORT_SYMBOL_GPL(kdm_split_at);
  * @ti: the target
  * @flushes: how many of each flush
  * @discards: how many of each discard; with 0, there are none
+ * @zeroes: how many of each write of zeroes without data, likewise
  *
- * kdm_bio_target() says which of them a bio is.
+ * kdm_bio_target() says which of them a bio is. There are no discards and zeroes either
+ * if none of the devices that kdm_ops.devices names can do that.
  *
  * Context: In kdm_ops.create.
  */
-void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discards)
+void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discards,
+	       unsigned int zeroes)
 {
 	target_of(ti)->num_flush_bios = flushes;
 	target_of(ti)->num_discard_bios = discards;
+	target_of(ti)->num_write_zeroes_bios = zeroes;
 }
 EXPORT_SYMBOL_GPL(kdm_wants);
+
+/**
+ * kdm_noflush() - is it being suspended without waiting for bios?
+ * @ti: the target
+ *
+ * Context: Any.
+ * Return: true if bios may be answered with KDM_REQUEUE.
+ */
+int kdm_noflush(struct kdm_target *ti)
+{
+	return dm_noflush_suspending(target_of(ti));
+}
+EXPORT_SYMBOL_GPL(kdm_noflush);
 
 /**
  * kdm_event() - wake up who waits for an event of the target's device
@@ -316,10 +342,12 @@ EXPORT_SYMBOL_GPL(kdm_event);
  */
 int kdm_number(const char *text, unsigned long long *value)
 {
-	/* That would be taken for a number. */
-	if (*text == '+')
+	const bool hex = text[0] == '0' && (text[1] | 0x20) == 'x';
+
+	/* That would be taken for a number, and a line's end for nothing. */
+	if (*text == '+' || strchr(text, '\n'))
 		return -EINVAL;
-	return kstrtoull(text, 0, value);
+	return kstrtoull(text, hex ? 16 : 10, value);
 }
 EXPORT_SYMBOL_GPL(kdm_number);
 

@@ -23,7 +23,7 @@ struct kdm_dev;		/* a struct dm_dev */
 enum kdm_mapped {
 	KDM_SUBMITTED = 0,	/* the target has it, and ends or submits it */
 	KDM_REMAPPED = 1,	/* device-mapper submits it where it points now */
-	KDM_REQUEUE = 2,	/* once more, after a suspend */
+	KDM_REQUEUE = 2,	/* once more, after a suspend; -EIO unless kdm_noflush() */
 	KDM_KILL = 4,		/* it fails with -EIO */
 };
 
@@ -32,7 +32,7 @@ enum kdm_op {
 	KDM_READ,
 	KDM_WRITE,
 	KDM_DISCARD,
-	KDM_ZERO,
+	KDM_ZERO,		/* as KDM_DISCARD, it comes if kdm_wants() it */
 	KDM_FLUSH,		/* without data */
 	KDM_OTHER,
 };
@@ -51,7 +51,7 @@ struct kdm_text {
 
 /**
  * struct kdm_hints - what is best for the target, in bytes; 0 where it does not care
- * @io_min: the smallest I/O that is fast
+ * @io_min: the smallest I/O that is fast, of whole physical blocks of the devices
  * @io_opt: what is fastest
  * @discard_granularity: the smallest discard that frees something
  */
@@ -87,9 +87,12 @@ typedef int (*kdm_device_fn)(void *context, struct kdm_dev *dev, sector_t start,
  *	errno after kdm_fail().
  * @destroy: ends it, when there is no bio of it any more. Process context.
  * @map: a bio has come. Process context; must not wait for other bios of its own.
- * @end_io: a bio has ended that was remapped. Any context, hard interrupts included.
- *	The error is 0 or a negative errno, and may be changed. NULL if it need not know.
- * @presuspend: no bios come from now on; those that are held are to be let go
+ * @end_io: a bio has ended that was remapped, or that the target had, then also from
+ *	within kdm_bio_end(). Any context, hard interrupts included. The error is 0 or a
+ *	negative errno, and may be changed. NULL if it need not know.
+ * @presuspend: it is going to be suspended: what is held is to be let go, and nothing is
+ *	to be held from now on. Bios still come, as those of a file system that is frozen.
+ * @presuspend_undo: it is not suspended after all; neither @preresume nor @resume come
  * @postsuspend: there are no bios any more
  * @preresume: may fail
  * @resume: bios come again
@@ -109,6 +112,7 @@ struct kdm_ops {
 	int (*map)(void *target, struct kdm_bio *bio, void *per_bio);
 	void (*end_io)(void *target, struct kdm_bio *bio, void *per_bio, int *error);
 	void (*presuspend)(void *target);
+	void (*presuspend_undo)(void *target);
 	void (*postsuspend)(void *target);
 	int (*preresume)(void *target);
 	void (*resume)(void *target);
@@ -132,7 +136,9 @@ void kdm_fail(struct kdm_target *ti, const char *why);
 sector_t kdm_begin(const struct kdm_target *ti);
 sector_t kdm_length(const struct kdm_target *ti);
 int kdm_split_at(struct kdm_target *ti, sector_t sectors);
-void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discards);
+void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discards,
+	       unsigned int zeroes);
+int kdm_noflush(struct kdm_target *ti);
 void kdm_event(struct kdm_target *ti);
 int kdm_number(const char *text, unsigned long long *value);
 #ifdef __cplusplus

@@ -18,7 +18,7 @@
  *	struct per_bio;					goes with each bio, all zeroes at first;
  *							map() has it as a second argument then
  *	void end_io(dm::bio b, per_bio &p, int &error);	or without per_bio
- *	void presuspend();  void postsuspend();
+ *	void presuspend();  void presuspend_undo();  void postsuspend();
  *	int preresume();    void resume();
  *	void status(kdm_text &text) const;		the state
  *	void table(kdm_text &text) const;		the arguments, with status()
@@ -56,10 +56,11 @@ public:
 	[[nodiscard]] sector_t begin() const noexcept { return kdm_begin(ti_); }
 	[[nodiscard]] sector_t length() const noexcept { return kdm_length(ti_); }
 	[[nodiscard]] int split_at(sector_t n) const noexcept { return kdm_split_at(ti_, n); }
-	void wants(unsigned int flushes, unsigned int discards) const noexcept
+	void wants(unsigned int flushes, unsigned int discards, unsigned int zeroes) const noexcept
 	{
-		kdm_wants(ti_, flushes, discards);
+		kdm_wants(ti_, flushes, discards, zeroes);
 	}
+	[[nodiscard]] bool noflush() const noexcept { return kdm_noflush(ti_) != 0; }
 	void event() const noexcept { kdm_event(ti_); }
 
 	[[nodiscard]] kdm_target *get() const noexcept { return ti_; }
@@ -286,6 +287,7 @@ public:
 	}
 
 	static void presuspend(void *t) noexcept { of(t)->presuspend(); }
+	static void presuspend_undo(void *t) noexcept { of(t)->presuspend_undo(); }
 	static void postsuspend(void *t) noexcept { of(t)->postsuspend(); }
 	static int preresume(void *t) noexcept { return of(t)->preresume(); }
 	static void resume(void *t) noexcept { of(t)->resume(); }
@@ -318,7 +320,7 @@ private:
  * ops_of() - what a class is for device-mapper
  * @name: by which tables call it
  *
- * A member function is only there for device-mapper if T has it.
+ * A member function is only there for device-mapper if T has it, and it is public.
  */
 template <typename T>
 constexpr kdm_ops ops_of(const char *name, unsigned int major, unsigned int minor,
@@ -338,6 +340,8 @@ constexpr kdm_ops ops_of(const char *name, unsigned int major, unsigned int mino
 		ops.end_io = calls<T>::end_io;
 	if constexpr (requires { &T::presuspend; })
 		ops.presuspend = calls<T>::presuspend;
+	if constexpr (requires { &T::presuspend_undo; })
+		ops.presuspend_undo = calls<T>::presuspend_undo;
 	if constexpr (requires { &T::postsuspend; })
 		ops.postsuspend = calls<T>::postsuspend;
 	if constexpr (requires { &T::preresume; })

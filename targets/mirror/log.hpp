@@ -91,7 +91,7 @@ public:
 	{
 	}
 
-	/* Mainline counts in words of 32 bits. */
+	/* In words of 32 bits; what is behind them on disk nobody looks at. */
 	[[nodiscard]] static constexpr u64 bytes_for(u64 nr_regions) noexcept
 	{
 		return (nr_regions / 32 + (nr_regions % 32 != 0)) * 4;

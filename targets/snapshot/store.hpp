@@ -174,7 +174,10 @@ public:
 	 */
 	[[nodiscard]] constexpr bool allocate(u64 &chunk) noexcept
 	{
-		if (next_free_ >= chunks_ || used_ == per_area_)
+		if (next_free_ >= chunks_)
+			return false;
+		/* Damage may have left fewer places for exceptions than chunks. */
+		if (next_chunk() == 0 && used_ + pending_ >= per_area_)
 			return false;
 		chunk = next_free_++;
 		skip_area();

@@ -164,6 +164,7 @@ static int exhaust_begin(struct exhaust *e)
 	if (!IS_ERR(e->hog))
 		return 0;
 	unregister_oom_notifier(&e->oom);
+	give(e, ULONG_MAX);
 	return PTR_ERR(e->hog);
 }
 

@@ -153,6 +153,23 @@ TEST(store, corrupt_exceptions)
 	EXPECT_EQ(s.load(0, any), loaded::all);
 }
 
+/* What only damage can do: many exceptions of one chunk, and no room for more of them. */
+TEST(store, no_more_than_there_is_room_for)
+{
+	bytes area(512);
+	store s(area.data(), 1, 30);
+	u64 chunk = 0;
+
+	for (u64 i = 0; i < 31; i++)
+		le::put64(area.data() + i * 16 + 8, 2);
+	EXPECT_EQ(s.load(0, [](const exception &) { return true; }), loaded::all);
+	ASSERT_TRUE(s.allocate(chunk));
+	EXPECT_FALSE(s.allocate(chunk));
+	EXPECT_TRUE(s.commit({ 99, 3 }));
+	s.written();
+	EXPECT_FALSE(s.allocate(chunk));
+}
+
 TEST(store, merges_the_last_run_first)
 {
 	bytes area(512);

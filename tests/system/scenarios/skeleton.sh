@@ -11,7 +11,8 @@ is() {
 
 serves() {
 	fill /dev/na 1
-	dm s '0 40000 skeleton /dev/na 2048'
+	# A leading 0 has no meaning, as in the kernel's own targets.
+	dm s '0 40000 skeleton /dev/na 02048'
 	[ "$(dmsetup table s)" = "0 40000 skeleton $(cat /sys/block/na/dev) 2048" ] ||
 		fail "table: $(dmsetup table s)"
 	dmsetup message s 0 reset || fail 'no message'
@@ -80,6 +81,7 @@ bad_input() {
 	refused 'The first sector is not a number' '/dev/na x'
 	refused 'The first sector is not a number' '/dev/na -1'
 	refused 'The first sector is not a number' '/dev/na +1'
+	refused 'The first sector is not a number' '/dev/na 0x'
 	refused 'The first sector is not a number' '/dev/na 18446744073709551616'
 	refused 'The device cannot be opened' '/dev/none 0'
 	refused 'The device is too small' '/dev/na 25537'
