@@ -22,7 +22,10 @@ cp Documentation/*.rst "$work/"
 	reference kcopyd.h targets/dm/dm.h
 	printf '\nCalls\n=====\n\n'
 	mapfile -t exported < <(git grep -lE '^EXPORT_SYMBOL_GPL' -- '*.c' ':!tests' ':!bench')
-	reference -export "${exported[@]}"
+	# One by one: with several it may take a file for one without comments.
+	for file in "${exported[@]}"; do
+		reference -export "$file"
+	done
 } >"$work/reference.rst"
 cat >"$work/index.rst" <<'EOF'
 kcopyd
