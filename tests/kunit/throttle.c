@@ -417,7 +417,7 @@ static void throttle_percent(struct kunit *test)
 	};
 	struct kcopyd_limits limits = { .percent = 20 };
 	struct slow s = slow_new(test, &limits);
-	unsigned int tries = 3;
+	unsigned int tries = 8;
 	u64 throttled, full;
 
 	s.to = fixture_disk(s.f, &options);
