@@ -33,6 +33,7 @@
 
 #include "kcopyd.hpp"
 #include "targets/dm/dm.h"
+#include "targets/dm/text.hpp"
 
 namespace dm
 {
@@ -77,6 +78,9 @@ public:
 	constexpr arguments(unsigned int argc, char **argv) noexcept : argc_(argc), argv_(argv) {}
 
 	[[nodiscard]] constexpr unsigned int size() const noexcept { return argc_; }
+
+	/* To read them one after the other. */
+	[[nodiscard]] constexpr words all() const noexcept { return { argc_, argv_ }; }
 
 	/* Word number @i; an empty one if there is none. */
 	[[nodiscard]] constexpr const char *operator[](unsigned int i) const noexcept
