@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Whatever is on a COW device: nothing is read or written beyond it, what is loaded
- * makes sense, and loading and merging come to an end.
+ * makes sense, and loading and merging come to an end, with nothing left in memory.
  */
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <vector>
 
-#include "targets/snapshot/store.hpp"
+#include "tests/unit/table.hpp"
 
 using snapshot::exception;
 using snapshot::loaded;
@@ -25,6 +25,11 @@ void must(bool so)
 {
 	if (!so)
 		abort();
+}
+
+void must_be_at_an_end(snapshot::removed r)
+{
+	must(r == snapshot::removed::last || r == snapshot::removed::shrunk);
 }
 
 /* The device; reading one area may not go beyond it. */
@@ -44,6 +49,7 @@ private:
 
 void load_and_merge(const device &dev, store &s, std::vector<unsigned char> &area)
 {
+	table t(64);
 	exception last = {};
 	u64 all = 0;
 	u64 n = 0;
@@ -54,7 +60,7 @@ void load_and_merge(const device &dev, store &s, std::vector<unsigned char> &are
 		r = s.load(n, [&](const exception &e) {
 			must(s.is_data(e.to));
 			all++;
-			return true;
+			return t.add(e.from, e.to) != snapshot::added::twice;
 		});
 	}
 	if (r == loaded::corrupt)
@@ -70,9 +76,11 @@ void load_and_merge(const device &dev, store &s, std::vector<unsigned char> &are
 			break;
 		must(run <= all);
 		all -= run;
+		for (u32 i = 0; i < run; i++)
+			must_be_at_an_end(t.remove(last.from - i));
 		s.merged(run);
 	}
-	must(all == 0);
+	must(all == 0 && t.runs == 0);
 }
 
 } /* namespace */
