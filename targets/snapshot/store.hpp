@@ -104,12 +104,18 @@ public:
 	 * store() - of a COW device
 	 * @area: memory of a chunk
 	 * @chunk_sectors: the size of chunks, a power of two
-	 * @cow_sectors: the size of the device
+	 * @cow_sectors: the size of the device, which fits()
 	 */
 	constexpr store(unsigned char *area, u32 chunk_sectors, u64 cow_sectors) noexcept
 		: area_(area), per_area_(chunk_sectors * (512 / exception_bytes)),
 		  chunks_(cow_sectors / chunk_sectors)
 	{
+	}
+
+	/* Is there room for a store: a header, and an area? */
+	[[nodiscard]] static constexpr bool fits(u32 chunk_sectors, u64 cow_sectors) noexcept
+	{
+		return cow_sectors / chunk_sectors > header_chunks;
 	}
 
 	/* Exceptions of an area. */
@@ -158,6 +164,9 @@ public:
 				next_free_ = e.to + 1;
 		}
 		skip_area();
+		/* Each has a chunk of its own, or there would be too few places for more. */
+		if (current_ * per_area_ + used_ > data_before(next_free_))
+			return loaded::corrupt;
 		/* A full area that nothing can follow is the last one. */
 		if (used_ == per_area_ && area_chunk(n + 1) < chunks_)
 			return loaded::more;
@@ -175,9 +184,6 @@ public:
 	[[nodiscard]] constexpr bool allocate(u64 &chunk) noexcept
 	{
 		if (next_free_ >= chunks_)
-			return false;
-		/* Damage may have left fewer places for exceptions than chunks. */
-		if (next_chunk() == 0 && used_ + pending_ >= per_area_)
 			return false;
 		chunk = next_free_++;
 		skip_area();
@@ -286,6 +292,14 @@ private:
 	[[nodiscard]] constexpr bool is_area(u64 chunk) const noexcept
 	{
 		return chunk % (static_cast<u64>(per_area_) + 1) == header_chunks;
+	}
+
+	/* So many chunks of data come before @chunk. */
+	[[nodiscard]] constexpr u64 data_before(u64 chunk) const noexcept
+	{
+		const u64 x = chunk - header_chunks + per_area_;
+
+		return x - per_area_ - x / (static_cast<u64>(per_area_) + 1);
 	}
 
 	constexpr void skip_area() noexcept

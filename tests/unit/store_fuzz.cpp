@@ -47,7 +47,23 @@ private:
 	std::vector<unsigned char> bytes_;
 };
 
-void load_and_merge(const device &dev, store &s, std::vector<unsigned char> &area)
+/* All that the device still takes: there is a place for each exception. */
+void fill(store &s)
+{
+	std::vector<u64> chunks;
+	u64 chunk = 0;
+
+	while (s.allocate(chunk)) {
+		must(s.is_data(chunk));
+		chunks.push_back(chunk);
+	}
+	for (const u64 to : chunks) {
+		if (s.commit({ to, to }))
+			s.written();
+	}
+}
+
+void load_and_merge(const device &dev, store &s, std::vector<unsigned char> &area, bool and_fill)
 {
 	table t(64);
 	exception last = {};
@@ -65,6 +81,10 @@ void load_and_merge(const device &dev, store &s, std::vector<unsigned char> &are
 	}
 	if (r == loaded::corrupt)
 		return;
+	if (and_fill) {
+		fill(s);
+		return;
+	}
 	while (true) {
 		if (s.must_read(n)) {
 			dev.read(s.area_chunk(n), area);
@@ -97,12 +117,13 @@ LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
 
 	must((kind == store_kind::ours || kind == store_kind::invalid) == (chunk != 0));
 	/* A device has room for the header and an area, or is refused before. */
-	if (kind != store_kind::ours || size / 512 / chunk < 2)
+	if (kind != store_kind::ours || !store::fits(chunk, size / 512))
 		return 0;
 
 	std::vector<unsigned char> area(static_cast<std::size_t>(chunk) * 512);
 	store s(area.data(), chunk, size / 512);
 
-	load_and_merge(device(data, size), s, area);
+	load_and_merge(device(data, size), s, area, false);
+	load_and_merge(device(data, size), s, area, true);
 	return 0;
 }
