@@ -76,6 +76,8 @@ stage() {
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
 tests/qemu/deps.sh build boot tools clients lint model unit bench
+# The unit tests do without.
+tests/qemu/deps.sh unit32 || true
 
 [ $# -gt 0 ] || set -- "${stages[@]}"
 for name; do

@@ -17,6 +17,7 @@ group()
 	docs)	echo python3-sphinx ;;
 	model)	echo gcc spin ;;
 	unit)	echo g++ clang libclang-rt-dev libgtest-dev ;;
+	unit32)	echo g++-multilib googletest ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
 			linux-source-6.1 ;;
 	*)	return 1 ;;
@@ -39,7 +40,7 @@ missing()
 }
 
 if (($# == 0)); then
-	say 'usage: deps.sh build|boot|tools|model|unit|lint...'
+	say 'usage: deps.sh build|boot|tools|model|unit|unit32|lint...'
 	exit 2
 fi
 packages=()
@@ -77,9 +78,10 @@ apt()
 	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q \
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1 </dev/null
 }
-# An update that fails for one of several sources is no reason to stop.
+# An update that fails for one of several sources is no reason to stop. Nothing that is
+# there may go: compilers for other machines and g++-multilib exclude each other.
 apt update || true
-if ! apt install -y --no-install-recommends "${absent[@]}"; then
+if ! apt install -y --no-remove --no-install-recommends "${absent[@]}"; then
 	tail -n 20 "$log" >&2
 	say "failed (see above): apt-get install --no-install-recommends ${absent[*]}"
 	exit 1

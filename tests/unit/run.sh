@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The logic of the targets on the host: GoogleTest with the address and undefined
-# behaviour sanitizers, then each fuzzer for a while. Prints a line for each test;
-# the last one counts them.
+# behaviour sanitizers, once more for a machine of 32 bits where that can be built, then
+# each fuzzer for a while. Prints a line for each test; the last one counts them.
 #
-#	run.sh [FILTER...]	only tests and fuzzers whose names have it in them
+#	run.sh [FILTER...]	only tests and fuzzers whose names have it in them, and
+#				nothing for 32 bits
 #
 # KCOPYD_FUZZ_SECONDS	how long each fuzzer runs (default 10)
 set -euo pipefail
@@ -50,30 +51,58 @@ flags=(-std=c++20 -I. -g -O1 -fno-exceptions -fno-rtti -Wall -Wextra -Werror
 
 pattern='*'
 ((${#filters[@]} == 0)) || pattern=$(printf '*%s*:' "${filters[@]}")
-for source in tests/unit/*_test.cpp; do
-	name=$(basename "$source" .cpp)
-	# The library is compiled with exceptions and RTTI.
-	if ! run g++ "${flags[@]}" -frtti -fexceptions -o "$work/$name" "$source" \
-		-lgtest -lgtest_main -pthread; then
-		echo "FAILED $name: does not build"
-		sed 's/^/       /' "$work/log" | head -n 20
-		failed=$((failed + 1))
-		continue
-	fi
-	code=0
-	run "$work/$name" --gtest_color=no "--gtest_filter=$pattern" || code=$?
-	sed -n 's/^\[       OK \] \([^ ]*\).*/ok     \1/p' "$work/log"
-	n=$(grep -c '^\[       OK \]' "$work/log" || true)
-	passed=$((passed + n))
-	if ((code)); then
+# gtests MARK LIBRARY... : all tests, whose names are printed with the mark
+gtests() {
+	local mark=$1 source name code n
+	shift
+	for source in tests/unit/*_test.cpp; do
+		name=$(basename "$source" .cpp)
+		# The library is compiled with exceptions and RTTI.
+		if ! run g++ "${flags[@]}" -frtti -fexceptions -o "$work/$name" "$source" \
+			"$@" -pthread; then
+			echo "FAILED $name$mark: does not build"
+			sed 's/^/       /' "$work/log" | head -n 20
+			failed=$((failed + 1))
+			continue
+		fi
+		code=0
+		run "$work/$name" --gtest_color=no "--gtest_filter=$pattern" || code=$?
+		sed -n "s/^\[       OK \] \([^ ]*\).*/ok     \1$mark/p" "$work/log"
+		n=$(grep -c '^\[       OK \]' "$work/log" || true)
+		passed=$((passed + n))
+		((code)) || continue
 		n=$(grep -cE '^\[  FAILED  \] [^ ]+ \([0-9]+ ms\)$' "$work/log" || true)
 		# A sanitizer ends it all.
 		failed=$((failed + (n ? n : 1)))
-		sed -nE 's/^\[  FAILED  \] ([^ ]+) \([0-9]+ ms\)$/FAILED \1/p' "$work/log"
-		((n)) || echo "FAILED $name: exit code $code"
+		sed -nE "s/^\[  FAILED  \] ([^ ]+) \([0-9]+ ms\)$/FAILED \1$mark/p" "$work/log"
+		((n)) || echo "FAILED $name$mark: exit code $code"
 		grep -vE '^\[( +OK +|-+| RUN +|=+)\]' "$work/log" | head -n 30 | sed 's/^/       /'
+	done
+}
+
+gtests '' -lgtest -lgtest_main
+
+# Debian has no library for 32 bits, but its source.
+library() {
+	local from=/usr/src/googletest/googletest
+	run g++ -m32 -std=c++20 -O1 -I"$from" -I"$from/include" -c -o "$work/gtest32.o" \
+		"$from/src/gtest-all.cc" &&
+		run g++ -m32 -std=c++20 -O1 -I"$from/include" -c -o "$work/main32.o" \
+			"$from/src/gtest_main.cc"
+}
+if ((${#filters[@]} == 0)); then
+	if ! tests/qemu/deps.sh unit32; then
+		echo "run.sh: nothing is built for 32 bits"
+	elif library; then
+		flags+=(-m32)
+		gtests ' (32 bits)' "$work/gtest32.o" "$work/main32.o"
+		unset 'flags[-1]'
+	else
+		echo "FAILED the library for 32 bits: does not build"
+		tail -n 20 "$work/log" | sed 's/^/       /'
+		failed=$((failed + 1))
 	fi
-done
+fi
 
 for source in tests/unit/*_fuzz.cpp; do
 	name=$(basename "$source" .cpp)
