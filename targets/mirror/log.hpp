@@ -68,6 +68,20 @@ enum class log_kind {
 	return log_kind::fresh;
 }
 
+/**
+ * log_sectors() - the size of a log on disk
+ * @nr_regions: of so many regions
+ * @block_sectors: the logical block size of its device
+ *
+ * Header and bits; mainline reads and writes all of that, in whole blocks.
+ */
+[[nodiscard]] constexpr u64 log_sectors(u64 nr_regions, u32 block_sectors) noexcept
+{
+	const u64 n = log_bits_sector + nr_regions / 4096 + (nr_regions % 4096 != 0);
+
+	return (n + block_sectors - 1) / block_sectors * block_sectors;
+}
+
 /* Writes a header into the first sector of a log, of which it leaves the rest alone. */
 constexpr void write_log_header(unsigned char *sector, u64 nr_regions) noexcept
 {
@@ -182,6 +196,54 @@ private:
 
 	unsigned char *bytes_ = nullptr;
 	u64 nr_ = 0;
+};
+
+/**
+ * class changed_bytes - what of the bits is to be written
+ *
+ * Told of each region whose bit has changed, it knows the bytes from the first such one
+ * to the last one: a log of many regions is large, and is written before each write to a
+ * clean one.
+ */
+class changed_bytes {
+public:
+	constexpr void add(u64 region) noexcept { add(region / 8, region / 8 + 1); }
+
+	/* All of them. */
+	constexpr void add_all(u64 nr_regions) noexcept
+	{
+		add(0, region_set::bytes_for(nr_regions));
+	}
+
+	/**
+	 * take() - begin to write
+	 * @block: in blocks of so many bytes, a power of two, of which the first one begins
+	 *	with the bits
+	 * @first: receives the first byte
+	 * @count: receives how many
+	 *
+	 * Return: false if there are none. What could not be written is given back by add().
+	 */
+	[[nodiscard]] constexpr bool take(u32 block, u64 &first, u64 &count) noexcept
+	{
+		if (first_ >= end_)
+			return false;
+		first = first_ / block * block;
+		count = (end_ - first + block - 1) / block * block;
+		first_ = ~0ULL;
+		end_ = 0;
+		return true;
+	}
+
+	constexpr void add(u64 first, u64 end) noexcept
+	{
+		first_ = first < first_ ? first : first_;
+		end_ = end > end_ ? end : end_;
+	}
+
+private:
+	u64 first_ = ~0ULL;
+	u64 end_ = 0;
 };
 
 /**

@@ -140,6 +140,57 @@ TEST(region_set, fills)
 	}
 }
 
+/* Mainline's: header and bits in whole blocks; 4096 regions a sector, from the third on. */
+TEST(log_header, sizes)
+{
+	EXPECT_EQ(mirror::log_sectors(1, 1), 3U);
+	EXPECT_EQ(mirror::log_sectors(4096, 1), 3U);
+	EXPECT_EQ(mirror::log_sectors(4097, 1), 4U);
+	EXPECT_EQ(mirror::log_sectors(1, 8), 8U);
+	EXPECT_EQ(mirror::log_sectors(6ULL * 4096 + 1, 8), 16U);
+	EXPECT_EQ(mirror::log_sectors(~0U, 1), 2 + (1ULL << 20));
+}
+
+/* At random: each bit that changed is in the blocks that are written. */
+TEST(changed_bytes, at_random)
+{
+	for (unsigned int seed = 1; seed <= 200; seed++) {
+		SCOPED_TRACE(testing::Message() << "seed " << seed);
+		std::mt19937 rnd(seed);
+		mirror::changed_bytes changed;
+		const unsigned int block = 512U << rnd() % 4;
+		u64 first = 0;
+		u64 count = 0;
+		u64 lowest = ~0ULL;
+		u64 highest = 0;
+
+		EXPECT_FALSE(changed.take(block, first, count));
+		for (unsigned int n = 1 + rnd() % 5; n != 0; n--) {
+			const u64 region = rnd() % (1U << (3 + rnd() % 20));
+
+			changed.add(region);
+			lowest = std::min(lowest, region / 8);
+			highest = std::max(highest, region / 8);
+		}
+		ASSERT_TRUE(changed.take(block, first, count));
+		EXPECT_EQ(first, lowest / block * block);
+		EXPECT_EQ(first + count, (highest / block + 1) * block);
+		EXPECT_FALSE(changed.take(block, first, count)) << "it is being written";
+		changed.add(first, first + count);
+		const u64 again = first;
+		EXPECT_TRUE(changed.take(block, first, count));
+		EXPECT_EQ(first, again);
+	}
+	mirror::changed_bytes all;
+	u64 first = 9;
+	u64 count = 0;
+
+	all.add_all(33);
+	ASSERT_TRUE(all.take(4, first, count));
+	EXPECT_EQ(first, 0U);
+	EXPECT_EQ(count, 8U);
+}
+
 TEST(region_log, starts)
 {
 	for (const u64 nr : { 1, 31, 32, 33, 100 }) {
