@@ -206,6 +206,32 @@ sdebug() {
 }
 
 # ---------------------------------------------------------------------------
+# Nothing left: see exhaust.c, which has been loaded before
+
+exhaust=/sys/module/kcopyd_exhaust/parameters
+threads_max=/proc/sys/kernel/threads-max
+
+# take memory|workers : all of it, or all of both. Without workers nothing can be started
+# until it is given back, not even a process: only what the shell does itself is there.
+take() {
+	local code=0
+	threads=$(cat $threads_max)
+	trap give EXIT
+	if [ $1 = memory ]; then
+		echo 1 >$exhaust/taken || code=1
+	else
+		echo 20 >$threads_max
+		echo 2 >$exhaust/taken || code=1
+	fi
+	[ $code = 0 ] || { give; fail "$1 cannot be taken: $(dmesg | tail -n 1)"; }
+}
+
+give() {
+	echo 0 >$exhaust/taken
+	echo $threads >$threads_max
+}
+
+# ---------------------------------------------------------------------------
 
 in_case=
 modprobe kcopyd || { echo 'FAILED  kcopyd.ko cannot be loaded'; exit 1; }

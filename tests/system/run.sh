@@ -157,6 +157,7 @@ if ((${#clients[@]})); then
 		done
 		guest clients --mem 2048 --timeout 1500 "${common[@]}" \
 			--add "$(command -v lvm)" --module "$modules/kcopyd.ko" \
+			--module "$modules/kcopyd_exhaust.ko" \
 			tests/system/guest.sh "${clients[@]}"
 	elif ! grep -q '^FAILED ' "$work/built"; then
 		failure 'the kernel'"'"'s targets could not be built'
