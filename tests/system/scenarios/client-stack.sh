@@ -218,19 +218,32 @@ rescued() {
 	cmp /dev/ne /dev/ng && cmp /dev/nf /dev/nh || fail 'the legs of a store differ'
 }
 
-# suspended PERCENT REGION : in bounded time, whatever is left of a region at a part a second
+# suspended PERCENT REGION OTHERS : while it copies, in bounded time, which is what is left
+# of a region at a part a second; so many mirrors more share that second
 suspended() {
-	local begin took
+	local begin took copied parts=$(($2 / 1024)) most device
+	most=$((parts * ($3 + 1) + 3))
 	stack $2
+	for device in top low1 low2; do
+		until_in_sync $device 120
+	done
 	echo $1 >$throttle
+	[ $3 -lt 1 ] || again low1 1024 /dev/na /dev/nb
+	[ $3 -lt 2 ] || again low2 1024 /dev/nc /dev/nd
+	begin=$(centiseconds)
+	again top $2 /dev/mapper/snap1 /dev/mapper/snap2
 	sleep 2
 	! in_sync top || fail "in sync at once, at $1 %"
-	begin=$(centiseconds)
+	took=$(centiseconds)
 	dmsetup suspend top --noudevsync || fail 'cannot be suspended'
-	took=$(($(centiseconds) - begin))
-	echo "        (suspended after $took centiseconds)" >/tmp/took
+	took=$(($(centiseconds) - took))
+	echo "        (suspended after $took centiseconds of $((most * 100)))" >/tmp/took
+	copied=$(dmsetup status top | sed 's|.* \([0-9]*\)/[0-9]* .*|\1|')
+	begin=$((($(centiseconds) - begin) / 100))
 	dmsetup resume top --noudevsync
-	[ $took -lt 2000 ] || fail "suspended only after $took centiseconds"
+	[ $took -lt $((most * 100)) ] || fail "suspended only after $took centiseconds"
+	[ $1 -gt 0 ] || [ $((copied * parts)) -le $((begin + 2)) ] ||
+		fail "$copied regions in $begin s are no limit"
 	echo 100 >$throttle
 	until_in_sync top 120
 	check /dev/mapper/snap2 1
@@ -263,8 +276,10 @@ each 'it is written while memory is short' written
 sectors=16384
 each 'it is written with rescuers alone' rescued
 sectors=65536
-each 'it is suspended while it copies at 0 %' suspended 0 1024
-each 'it is suspended while it copies at 1 %' suspended 1 1024
-each 'with large regions, at 0 %' suspended 0 8192
+each 'it is suspended while it copies at 0 %' suspended 0 1024 0
+each 'it is suspended while it copies at 1 %' suspended 1 1024 0
+each 'with large regions, at 0 %' suspended 0 8192 0
+each 'with large regions, at 1 %' suspended 1 8192 0
+each 'while others copy, too, at 0 %' suspended 0 8192 2
 no_null_blks
 rmmod dm-mirror dm-snapshot || echo "FAILED  $scenario: the targets cannot be unloaded"
