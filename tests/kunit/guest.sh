@@ -14,6 +14,11 @@ for faults in failslab fail_page_alloc; do
 done
 echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
 
+# KCSAN looks at one access in so many. On its kernel only modules are looked at, so it
+# can be more than it was made for.
+kcsan=/sys/module/kcsan/parameters
+[ ! -d $kcsan ] || echo 40 >$kcsan/skip_watch
+
 modprobe kcopyd
 [ $# -eq 0 ] || echo "$@" >/tmp/kcopyd-suites
 modprobe kcopyd_kunit
