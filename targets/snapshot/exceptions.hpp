@@ -28,7 +28,7 @@ public:
 	constexpr run() noexcept = default;
 
 	/* Of a chunk. @to is no more than max_chunk. */
-	constexpr run(u64 from, u64 to) noexcept : from_(from), to_(to), more_(0) {}
+	constexpr run(u64 from, u64 to) noexcept : from_(from), to_(to) {}
 
 	[[nodiscard]] constexpr u64 from() const noexcept { return from_; }
 	[[nodiscard]] constexpr u64 to() const noexcept { return to_; }
@@ -97,7 +97,7 @@ public:
 	[[nodiscard]] static constexpr u64 buckets_for(u64 chunks, kind k) noexcept
 	{
 		constexpr u64 least = 64;
-		u64 most = 2ULL * 1024 * 1024 / sizeof(run *);
+		u64 most = 2ULL * 1024 * 1024 / sizeof(void *);
 
 		while (most > least && most > chunks)
 			most /= 2;

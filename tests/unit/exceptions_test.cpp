@@ -54,22 +54,23 @@ TEST(exceptions, neighbours_are_one_run)
 /* 256 chunks at most, which have their bucket in common. */
 TEST(exceptions, runs_end_with_their_bucket)
 {
+	constexpr u64 bucket = 256;
 	table t(64);
 
 	for (u64 i = 0; i < 1024; i++)
-		t.add(256 * 7 + i, 5000 + i);
+		t.add(bucket * 7 + i, 5000 + i);
 	EXPECT_EQ(t.runs, 4U);
 	for (u64 i = 0; i < 1024; i++) {
-		const run *r = t.all.find(256 * 7 + i);
+		const run *r = t.all.find(bucket * 7 + i);
 
 		ASSERT_NE(r, nullptr);
 		ASSERT_EQ(r->chunks(), 256U);
-		ASSERT_EQ(r->to_of(256 * 7 + i), 5000 + i);
+		ASSERT_EQ(r->to_of(bucket * 7 + i), 5000 + i);
 	}
 	/* Others have the same bucket, of which there are 64. */
-	EXPECT_EQ(t.all.find(256 * (7 + 64)), nullptr);
-	EXPECT_EQ(t.add(256 * (7 + 64), 1), added::kept);
-	EXPECT_EQ(t.add(256 * 8 - 256 * 64 - 1 + 256 * 64 * 4, 2), added::kept);
+	EXPECT_EQ(t.all.find(bucket * (7 + 64)), nullptr);
+	EXPECT_EQ(t.add(bucket * (7 + 64), 1), added::kept);
+	EXPECT_EQ(t.add(bucket * (8 + 64 * 3) - 1, 2), added::kept);
 }
 
 TEST(exceptions, numbers_at_their_limits)
@@ -134,7 +135,30 @@ TEST(exceptions, buckets_as_mainline_has_them)
 	EXPECT_EQ(exceptions::buckets_for(~0ULL, pending), most / 8);
 }
 
-/* At random against a map, with few buckets and few chunks, so that much is neighbours. */
+/* Chunks are added and removed at random, in a table and in a map. */
+void change(std::mt19937 &rnd, table &t, std::map<u64, u64> &model, u64 chunks)
+{
+	u64 to = 1;
+
+	for (u64 i = 0; i < 3000; i++) {
+		const u64 from = rnd() % 4 != 0 ? (i * 3 / 2) % chunks : rnd() % chunks;
+
+		to += rnd() % 8 == 0 ? 2 : 1;
+		if (rnd() % 3 != 0) {
+			const bool is_new = model.emplace(from, to).second;
+
+			ASSERT_EQ(t.add(from, to) != added::twice, is_new) << from;
+		} else {
+			const removed r = t.remove(from);
+
+			ASSERT_EQ(r == removed::missing, !model.contains(from)) << from;
+			if (r != removed::inside)
+				model.erase(from);
+		}
+	}
+}
+
+/* With few buckets and few chunks, so that much is neighbours. */
 TEST(exceptions, at_random)
 {
 	for (unsigned int seed = 1; seed <= 40; seed++) {
@@ -143,24 +167,8 @@ TEST(exceptions, at_random)
 		table t(1ULL << rnd() % 4);
 		std::map<u64, u64> model;
 		const u64 chunks = 1 + rnd() % 2000;
-		u64 to = 1;
 
-		for (unsigned int i = 0; i < 3000; i++) {
-			const u64 from = rnd() % 4 != 0 ? (i * 3 / 2) % chunks : rnd() % chunks;
-
-			to += rnd() % 8 == 0 ? 2 : 1;
-			if (rnd() % 3 != 0) {
-				const bool is_new = model.emplace(from, to).second;
-
-				ASSERT_EQ(t.add(from, to) != added::twice, is_new) << from;
-			} else {
-				const removed r = t.remove(from);
-
-				ASSERT_EQ(r == removed::missing, !model.contains(from)) << from;
-				if (r != removed::inside)
-					model.erase(from);
-			}
-		}
+		change(rnd, t, model, chunks);
 		for (u64 from = 0; from < chunks + 2; from++) {
 			const run *r = t.all.find(from);
 			const auto m = model.find(from);
