@@ -513,12 +513,18 @@ static int throttle_tune_old(struct kcopyd_client *kc, struct kcopyd_throttle *t
 	if (t->percent && limit == KCOPYD_LIMIT_PERCENT)
 		return kcopyd_reject(kc, -EBUSY,
 				     "its percentage is a parameter of the module that made it");
-	spin_lock_irq(&t->lock);
+	spin_lock_irq(&kc->lock);
+	if (kc->throttled.throttle != t) {
+		spin_unlock_irq(&kc->lock);
+		return -EAGAIN;
+	}
+	spin_lock(&t->lock);
 	limits = t->limits;
 	limits_set(&limits, limit, value);
 	throttle_change(t, &limits);
 	unused = t->own && !t->limited && !limits.percent;
-	spin_unlock_irq(&t->lock);
+	spin_unlock(&t->lock);
+	spin_unlock_irq(&kc->lock);
 	if (unused)
 		throttle_attach(kc, NULL, t);
 	return 0;
