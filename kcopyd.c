@@ -830,8 +830,8 @@ EXPORT_SYMBOL_GPL(kcopyd_client_cancel_sync);
  * kcopyd_request_cancel() - cancel a request
  * @request: an accepted request whose callback has not returned
  *
- * As kcopyd_cancel(). The request is neither freed nor submitted once more, be it by its
- * callback, before this has returned.
+ * As kcopyd_cancel(). The request is not freed, be it by its callback, before this has
+ * returned. If that submits it once more meanwhile, that may be cancelled or not.
  *
  * Context: Any, hard interrupts included. Does not wait.
  * Return: 1 if it was cancelled, 0 if it had ended or was cancelled before.
@@ -839,12 +839,14 @@ EXPORT_SYMBOL_GPL(kcopyd_client_cancel_sync);
 int kcopyd_request_cancel(struct kcopyd_request *request)
 {
 	struct kcopyd_request_state *state = kcopyd_request_state(request);
-	struct kcopyd_client *kc = state->kc;
+	struct kcopyd_client *kc = READ_ONCE(state->kc);
 	unsigned long flags;
 	bool won;
 
 	spin_lock_irqsave(&kc->lock, flags);
-	won = state->active && kcopyd_copy_cancel_job(kc, state->job);
+	/* In this order: see kcopyd_request_init(). */
+	won = smp_load_acquire(&state->active) && READ_ONCE(state->kc) == kc &&
+	      kcopyd_copy_cancel_job(kc, state->job);
 	spin_unlock_irqrestore(&kc->lock, flags);
 	return won;
 }
@@ -863,7 +865,7 @@ int kcopyd_request_cancel_sync(struct kcopyd_request *request)
 {
 	struct kcopyd_request_state *state = kcopyd_request_state(request);
 	const struct kcopyd_match match = { .job = state->job };
-	struct kcopyd_client *kc = state->kc;
+	struct kcopyd_client *kc = READ_ONCE(state->kc);
 	int r;
 
 	if (kcopyd_in_callback(kc))

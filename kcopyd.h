@@ -152,7 +152,7 @@ struct kcopyd_bad_range {
  * @bytes_skipped: of the range, that could not be read
  * @nr_bad: ranges in the request's bad
  * @bad_incomplete: there were more than max_bad at a time, before neighbours had
- *	become one; so many are told, mostly the first ones
+ *	become one; told are the first ones, without a gap
  * @submitted: when it was submitted, in nanoseconds of CLOCK_MONOTONIC
  * @started: when its first part began; 0 if none did
  * @ended: when it ended; its callback comes later

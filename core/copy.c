@@ -310,6 +310,14 @@ static void part_without_pages(struct kcopyd_client *kc, struct kcopyd_part *par
 	list_add_tail(&part->pageless, &kc->pageless);
 }
 
+/* What a part takes of a borrowed block, in pages: whole logical blocks, or 0. */
+static unsigned int block_most(const struct kcopyd_client *kc,
+			       const struct kcopyd_job *job)
+{
+	return round_down(min_t(unsigned int, kc->part_pages, KCOPYD_BLOCK_PAGES),
+			  part_least(job));
+}
+
 /*
  * A borrowed block for the job's next part, or NULL; with *@wait set the job waits
  * in that list for one of those that its disks have, rather than go on in crumbs. A
@@ -325,7 +333,8 @@ static struct kcopyd_block *block_grant(struct kcopyd_client *kc,
 	unsigned int i;
 
 	/* The rest needs none. */
-	if (part_most(kc, job) * PAGE_SECTORS >= job->count - job->next)
+	if (part_most(kc, job) * PAGE_SECTORS >= job->count - job->next ||
+	    !block_most(kc, job))
 		return NULL;
 	for (i = 0; i <= job->num_writes; i++) {
 		struct kcopyd_queue *queue = job_queue(job, i);
@@ -411,15 +420,18 @@ static bool zero_with_data(struct kcopyd_part *part, unsigned int slot)
 	return true;
 }
 
+/* Instead of what it was to do: it could not, and is not read back. */
+#define OPF_FAILED ((__force blk_opf_t)REQ_OP_LAST)
+
 /*
- * Read back the next destination that has no error, from number @slot on. One after
+ * Read back the next destination that has this part, from number @slot on. One after
  * the other: there is room for one. Returns false if there is none.
  */
 static bool part_verify(struct kcopyd_part *part, unsigned int slot)
 {
 	struct kcopyd_job *job = part->job;
 
-	while (slot < job->num_dests && job->write_err & (1U << slot))
+	while (slot < job->num_dests && part->ops[slot].opf == OPF_FAILED)
 		slot++;
 	if (slot == job->num_dests || job->stopped)
 		return false;
@@ -531,9 +543,7 @@ static enum borrow job_borrow(struct kcopyd_client *kc, struct kcopyd_job *job,
 	if (block) {
 		part = kcopyd_part_get(job);
 		if (part) {
-			nr = min_t(unsigned int, kc->part_pages,
-				   KCOPYD_BLOCK_PAGES);
-			nr = throttle_grant(kc, job, nr, from, wait);
+			nr = throttle_grant(kc, job, block_most(kc, job), from, wait);
 			if (nr) {
 				block_start(kc, part, block, nr);
 				return BORROWED;
@@ -939,8 +949,10 @@ static noinline bool write_failed(struct kcopyd_part *part, unsigned int slot,
 		write_again(part, slot);
 		return true;
 	}
+	op->opf = OPF_FAILED;
 	job->write_err |= 1U << slot;
-	if (!job->ignore)
+	/* That the others are not flushed then would not show. */
+	if (!job->ignore && part->state != KCOPYD_PART_FLUSHING)
 		kcopyd_job_stop(job);
 	if (job->request)
 		kcopyd_request_unwritten(part, slot, err);
@@ -1013,45 +1025,52 @@ static inline void parts_ended(struct kcopyd_client *kc)
 		kcopyd_throttle_idle(kc);
 }
 
-/* The operations of a job that no worker has taken yet end here. */
-static void job_drop_ops(struct kcopyd_client *kc, struct kcopyd_job *job,
-			 struct kcopyd_ops *ops)
+/*
+ * The operations of cancelled jobs that no worker has taken yet end here, and the jobs
+ * that have nothing else on its way. One pass for all jobs: interrupts are off.
+ */
+static void ops_drop_cancelled(struct kcopyd_client *kc, struct kcopyd_ops *ops)
 {
 	struct kcopyd_op **link = &ops->first, *op;
 
 	while ((op = *link)) {
 		struct kcopyd_part *part = kcopyd_op_part(op);
+		struct kcopyd_job *job = part->job;
+		bool part_ended;
 
-		if (part->job != job) {
+		if (!job->cancelled) {
 			link = &op->next;
 			continue;
 		}
 		*link = op->next;
 		/* The last one of the part frees it. */
 		if (part->state == KCOPYD_PART_READING)
-			read_end(kc, part, -ECANCELED);
+			part_ended = read_end(kc, part, -ECANCELED);
 		else
-			write_end(kc, part, op->slot, -ECANCELED);
+			part_ended = write_end(kc, part, op->slot, -ECANCELED);
+		if (part_ended)
+			job_continue(kc, job);
 	}
 	ops->tail = link;
 }
 
-/* It ends now, or when what the devices have of it has ended. */
+static void queue_drop_cancelled(struct kcopyd_client *kc, struct kcopyd_queue *queue)
+{
+	ops_drop_cancelled(kc, &queue->ready.bulk);
+	ops_drop_cancelled(kc, &queue->ready.small);
+}
+
+/*
+ * It ends now; or when what is on its way has ended, of which its queues are to drop
+ * what they can.
+ */
 static void job_cancel(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
-	unsigned int i;
-
 	job->read_err = -ECANCELED;
 	job->cancelled = true;
 	kcopyd_job_stop(job);
 	job->watch |= KCOPYD_WATCH_ERROR;
 	trace_job_cancelled(kc, job);
-	for (i = 0; job->inflight && i <= job->num_writes; i++) {
-		struct kcopyd_ready *ready = &job_queue(job, i)->ready;
-
-		job_drop_ops(kc, job, &ready->bulk);
-		job_drop_ops(kc, job, &ready->small);
-	}
 	job_continue(kc, job);
 }
 
@@ -1147,15 +1166,15 @@ unsigned int kcopyd_copy_cancel(struct kcopyd_client *kc,
 
 		if (job->cancelled || !job_matches(job, match))
 			continue;
-		/* Only parts of its own are taken out of the list. */
-		while (zero && zero != &kc->pageless &&
-		       list_entry(zero, struct kcopyd_part, pageless)->job == job)
-			zero = zero->next;
 		job_cancel(kc, job);
 		nr++;
 	}
-	if (nr)
-		cancelled(kc);
+	if (!nr)
+		return 0;
+	queue_drop_cancelled(kc, &kc->queues.shared);
+	hash_for_each(kc->queues.hash, i, queue, node)
+		queue_drop_cancelled(kc, queue);
+	cancelled(kc);
 	return nr;
 }
 
@@ -1169,10 +1188,15 @@ unsigned int kcopyd_copy_cancel(struct kcopyd_client *kc,
  */
 bool kcopyd_copy_cancel_job(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
+	unsigned int i;
+
 	lockdep_assert_held(&kc->lock);
 	if (job->cancelled)
 		return false;
 	job_cancel(kc, job);
+	/* If it has ended, it is there as long as the lock is held. */
+	for (i = 0; job->inflight && i <= job->num_writes; i++)
+		queue_drop_cancelled(kc, job_queue(job, i));
 	cancelled(kc);
 	return true;
 }

@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "client.h"
+#include "export.h"
 #include "notify.h"
 #include "request.h"
 
@@ -112,10 +113,18 @@ struct kcopyd_job *kcopyd_request_init(struct kcopyd_client *kc,
 	struct kcopyd_request_state *state = kcopyd_request_state(request);
 
 	memset(&request->result, 0, sizeof(request->result));
-	memset(state, 0, sizeof(*state));
-	state->kc = kc;
+	memset(&state->note, 0, sizeof(state->note));
 	state->job = (void *)(state + 1);
-	state->active = true;
+	state->noted = false;
+	state->done = 0;
+	state->told = 0;
+	state->bad_end = ~(sector_t)0;
+	WRITE_ONCE(state->kc, kc);
+	/*
+	 * Who cancels it may know it from another client still, and have that one's lock:
+	 * it sees by the client that this is not the job that it is about.
+	 */
+	smp_store_release(&state->active, true);
 	state->note.reserved = KCOPYD_RESERVED_CALLER;
 	state->note.callback.fn = progress_callback;
 	state->note.context = request;
@@ -124,6 +133,7 @@ struct kcopyd_job *kcopyd_request_init(struct kcopyd_client *kc,
 	request->result.submitted = ktime_get_ns();
 	return state->job;
 }
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_request_init);
 
 /*
  * What follows is told by the life of the job, under the client's lock.
@@ -143,7 +153,7 @@ void kcopyd_request_ended(struct kcopyd_job *job)
 	struct kcopyd_request *request = kcopyd_job_request(job);
 	struct kcopyd_request_state *state = kcopyd_request_state(request);
 
-	state->active = false;
+	WRITE_ONCE(state->active, false);
 	request->result.ended = ktime_get_ns();
 }
 
@@ -176,10 +186,14 @@ static void failed(struct kcopyd_result *result, const struct kcopyd_part *part)
 static void bad_range(struct kcopyd_request *request, sector_t sector,
 		      sector_t count)
 {
+	struct kcopyd_request_state *state = kcopyd_request_state(request);
 	struct kcopyd_result *result = &request->result;
 	struct kcopyd_bad_range *bad = request->bad;
 	unsigned int i = result->nr_bad;
 
+	/* What is told has no gaps: it is all that is bad before that. */
+	if (sector >= state->bad_end)
+		return;
 	while (i && bad[i - 1].sector > sector)
 		i--;
 	if (i && bad[i - 1].sector + bad[i - 1].count == sector) {
@@ -191,9 +205,11 @@ static void bad_range(struct kcopyd_request *request, sector_t sector,
 		/* The last ones are those that are not told. */
 		if (result->nr_bad == request->max_bad) {
 			result->bad_incomplete = 1;
-			if (i == result->nr_bad)
+			if (i == result->nr_bad) {
+				state->bad_end = sector;
 				return;
-			result->nr_bad--;
+			}
+			state->bad_end = bad[--result->nr_bad].sector;
 		}
 		memmove(&bad[i + 1], &bad[i], (result->nr_bad - i) * sizeof(*bad));
 		bad[i].sector = sector;
@@ -221,6 +237,7 @@ void kcopyd_request_unread(struct kcopyd_client *kc, const struct kcopyd_part *p
 	bad_range(request, job->sector + part->offset, part->count);
 	kcopyd_request_progress(kc, job, part->count);
 }
+EXPORT_SYMBOL_FOR_KCOPYD_TESTS(kcopyd_request_unread);
 
 /* What dm-io tells of a failed write, flush, or reading back; or it was compared. */
 void kcopyd_request_unwritten(const struct kcopyd_part *part, unsigned int slot,

@@ -15,9 +15,10 @@
  * @active: the job is accepted and has not ended
  * @done: sectors that are done with
  * @told: how many there were when progress was told last
+ * @bad_end: the first bad sector that there was no room to tell of, or ~0
  */
 struct kcopyd_request_state {
-	/* Never change while the job is accepted. */
+	/* Never change while the job is accepted; kcopyd_request_cancel() reads them before. */
 	struct kcopyd_client *kc;
 	struct kcopyd_job *job;
 
@@ -26,6 +27,7 @@ struct kcopyd_request_state {
 	bool active;
 	sector_t done;
 	sector_t told;
+	sector_t bad_end;
 	struct kcopyd_job note;
 };
 

@@ -308,6 +308,45 @@ static void cancel_client(struct kunit *test)
 }
 
 /* A copy that is cancelled, and who waits for that. */
+/* Many at once, of all kinds, where they wait and where they are in flight. */
+static void cancel_many(struct kunit *test)
+{
+	struct cancel c = cancel_new(test);
+	struct fixture *f = c.f;
+	struct tdisk *more[] = {
+		fixture_small_disk(f, 3, DISK_SECTORS), fixture_small_disk(f, 4, DISK_SECTORS),
+	};
+	struct copy *copies[400];
+	unsigned int i;
+
+	tdisk_shut(c.to);
+	tdisk_shut(more[0]);
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		const sector_t sector = 20 * i, count = i % 7 ? 8 : 100;
+
+		if (i % 3) {
+			copies[i] = fixture_copy(c.client, i % 2 ? c.from : more[0], sector, count);
+			copy_to(copies[i], c.to, sector);
+		} else {
+			copies[i] = fixture_zero(c.client, c.to, sector, count);
+		}
+		if (i % 5 == 1)
+			copy_to(copies[i], more[1], sector);
+		copy_start(copies[i], i % 11 ? 0 : KCOPYD_WRITE_SEQ);
+	}
+	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(c.to, 1));
+	fixture_settle(f);
+	KUNIT_EXPECT_GT(test, kcopyd_client_cancel(c.client->kc), 300);
+	KUNIT_EXPECT_EQ(test, kcopyd_client_cancel(c.client->kc), 0);
+	tdisk_open(c.to);
+	tdisk_open(more[0]);
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		copy_wait(copies[i]);
+		KUNIT_EXPECT_EQ(test, atomic_read(&copies[i]->calls), 1);
+	}
+	expect_sound(test, &c);
+}
+
 struct waiter {
 	struct work_struct work;
 	struct copy *copy;
@@ -487,6 +526,7 @@ static struct kunit_case cancel_cases[] = {
 	KUNIT_CASE(cancel_throttled),
 	KUNIT_CASE(cancel_too_late),
 	KUNIT_CASE(cancel_client),
+	KUNIT_CASE(cancel_many),
 	KUNIT_CASE(cancel_and_wait),
 	KUNIT_CASE(cancel_in_callback),
 	KUNIT_CASE(cancel_in_interrupt),

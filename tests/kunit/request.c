@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 
 #include "core/client.h"
+#include "core/request.h"
 #include "fixture.h"
 #include "starve.h"
 
@@ -345,16 +346,24 @@ static void request_flush_of_others(struct kunit *test)
 	expect_sound(test, &s);
 }
 
-static void request_flush_fails(struct kunit *test)
+/* The other one is flushed, whichever is first. */
+static void flush_fails(struct kunit *test, unsigned int slot)
 {
 	struct setup s = setup(test);
+	struct tdisk *refuses = slot ? s.to2 : s.to, *flushes = slot ? s.to : s.to2;
 
-	s.to2->refuse_flush = BLK_STS_IOERR;
+	refuses->refuse_flush = BLK_STS_IOERR;
 	copy_run(s.copy, KCOPYD_FLUSH);
-	copy_expect(s.copy, 0, 2);
+	copy_expect(s.copy, 0, BIT(slot));
 	KUNIT_EXPECT_EQ(test, s.result->failed_count, 0);
-	expect_flushed_last(test, s.to);
+	expect_flushed_last(test, flushes);
 	expect_sound(test, &s);
+}
+
+static void request_flush_fails(struct kunit *test)
+{
+	flush_fails(test, 0);
+	flush_fails(test, 1);
 }
 
 /* After an error there is nothing to be kept, but with KCOPYD_IGNORE_ERROR. */
@@ -522,6 +531,37 @@ static void request_verify_cannot_read(struct kunit *test)
 	KUNIT_EXPECT_GT(test, s.result->failed_offset + s.result->failed_count, 77);
 	copy_expect_copied(s.copy, 0);
 	copy_expect_copied(s.copy, 1);
+	expect_sound(test, &s);
+}
+
+/* One error of a destination does not end that; of what was not written nothing is read. */
+static void request_verify_after_ignored_error(struct kunit *test)
+{
+	struct setup s = setup(test);
+
+	tdisk_fail(s.to, true, AT + 8 + 1, 1, BLK_STS_IOERR);
+	s.to->rotten = AT + 8 + COUNT - 1;
+	s.to2->rotten = AT + 16 + 1;
+	copy_run(s.copy, KCOPYD_VERIFY | KCOPYD_IGNORE_ERROR);
+	copy_expect(s.copy, 0, 3);
+	KUNIT_EXPECT_EQ(test, s.result->mismatch, 3);
+	KUNIT_EXPECT_EQ(test, s.result->failed_offset, 0);
+	expect_sound(test, &s);
+}
+
+static void request_verify_unwritten(struct kunit *test)
+{
+	struct setup s = setup(test);
+
+	s.copy->from.count = 8;
+	s.copy->dests[0].count = 8;
+	s.copy->dests[1].count = 8;
+	tdisk_fail(s.to, true, AT + 8, 1, BLK_STS_IOERR);
+	copy_run(s.copy, KCOPYD_VERIFY | KCOPYD_IGNORE_ERROR);
+	copy_expect(s.copy, 0, 1);
+	KUNIT_EXPECT_EQ(test, s.result->mismatch, 0);
+	KUNIT_EXPECT_EQ(test, tdisk_count(s.to, false), 0);
+	KUNIT_EXPECT_EQ(test, tdisk_count(s.to2, false), 1);
 	expect_sound(test, &s);
 }
 
@@ -700,6 +740,60 @@ static void request_salvage_too_many(struct kunit *test)
 	expect_bad(test, &s, 1, 2 * PART - 1, 3);
 	KUNIT_EXPECT_EQ(test, bad[2].count, 0);
 	KUNIT_EXPECT_EQ(test, s.result->bytes_skipped, 7 * SECTOR_SIZE);
+}
+
+/* So many pieces are bad, in whatever order: what is told is all up to some place. */
+static void bad_ranges(struct kunit *test, struct setup *s, struct rnd_state *rnd)
+{
+	const unsigned int nr_pieces = 40, max_bad = 1 + prandom_u32_state(rnd) % 12;
+	struct kcopyd_request_state *state = kcopyd_request_state(s->request);
+	struct kcopyd_bad_range bad[12] = {};
+	struct kcopyd_job *job;
+	u64 is_bad = 0, told = 0;
+	unsigned int i, k;
+
+	s->request->bad = bad;
+	s->request->max_bad = max_bad;
+	spin_lock_irq(&s->client->kc->lock);
+	job = kcopyd_request_init(s->client->kc, s->request);
+	job->context = s->request;
+	job->sector = 1000;
+	for (i = 0; i < nr_pieces / 2; i++) {
+		do {
+			k = prandom_u32_state(rnd) % nr_pieces;
+		} while (is_bad & BIT_ULL(k));
+		is_bad |= BIT_ULL(k);
+		job->first->offset = k;
+		job->first->count = 1;
+		kcopyd_request_unread(s->client->kc, job->first);
+	}
+	state->active = false;
+	spin_unlock_irq(&s->client->kc->lock);
+
+	KUNIT_ASSERT_LE(test, s->result->nr_bad, max_bad);
+	for (i = 0; i < s->result->nr_bad; i++) {
+		KUNIT_ASSERT_GT(test, bad[i].count, 0);
+		KUNIT_ASSERT_LE(test, bad[i].sector + bad[i].count, 1000 + nr_pieces);
+		/* Not only neighbours: there is a piece between them. */
+		KUNIT_EXPECT_GT(test, bad[i].sector,
+				i ? bad[i - 1].sector + bad[i - 1].count : 999);
+		told |= GENMASK_ULL(bad[i].sector + bad[i].count - 1 - 1000, bad[i].sector - 1000);
+	}
+	if (s->result->bad_incomplete && told)
+		is_bad &= GENMASK_ULL(fls64(told) - 1, 0);
+	KUNIT_EXPECT_EQ(test, told, is_bad);
+	KUNIT_EXPECT_TRUE(test, told);
+}
+
+static void request_bad_ranges(struct kunit *test)
+{
+	struct setup s = setup(test);
+	struct rnd_state rnd;
+	unsigned int i;
+
+	prandom_seed_state(&rnd, 3);
+	for (i = 0; i < 2000; i++)
+		bad_ranges(test, &s, &rnd);
 }
 
 /* To KCOPYD_IGNORE_ERROR a place is what is lost. */
@@ -956,6 +1050,71 @@ static void request_cancel_races(struct kunit *test)
 	expect_sound(test, &s);
 }
 
+struct mover {
+	struct tclient *clients[2];
+	unsigned int left, cancelled;
+	bool ended;
+	struct work_struct work;
+	struct copy *copy;
+	unsigned int won;
+};
+
+/* From one client to the other, be it that it was cancelled. */
+static void submit_elsewhere(struct copy *copy)
+{
+	struct mover *m = copy->priv;
+
+	if (copy->read_err)
+		WRITE_ONCE(m->cancelled, m->cancelled + 1);
+	if (m->left) {
+		m->left--;
+		atomic_dec(&copy->calls);
+		copy->client = m->clients[copy->client == m->clients[0]];
+		if (!copy_submit(copy, 0))
+			return;
+	}
+	WRITE_ONCE(m->ended, true);
+}
+
+static void cancel_mover(struct work_struct *work)
+{
+	struct mover *m = container_of(work, struct mover, work);
+
+	while (!READ_ONCE(m->ended)) {
+		m->won += kcopyd_request_cancel(m->copy->request);
+		usleep_range(20, 200);
+	}
+}
+
+/* Its callback submits it to another client while it is cancelled: the lock is another. */
+static void request_cancel_moves(struct kunit *test)
+{
+	struct setup s = setup(test);
+	struct mover m = {
+		.clients = { s.client, fixture_client(s.f, PAGES) },
+		.left = 600,
+		.copy = s.copy,
+	};
+
+	s.copy->from.count = 8;
+	s.copy->dests[0].count = 8;
+	s.copy->dests[1].count = 8;
+	s.copy->then = submit_elsewhere;
+	s.copy->priv = &m;
+	INIT_WORK_ONSTACK(&m.work, cancel_mover);
+	copy_start(s.copy, 0);
+	queue_work(system_unbound_wq, &m.work);
+	flush_work(&m.work);
+	destroy_work_on_stack(&m.work);
+	KUNIT_EXPECT_TRUE(test, wait_until(!READ_ONCE(m.clients[0]->kc->jobs) &&
+					   !READ_ONCE(m.clients[1]->kc->jobs)));
+	kunit_info(test, "%u of 601 were cancelled", m.won);
+	KUNIT_EXPECT_EQ(test, m.won, m.cancelled);
+	KUNIT_EXPECT_EQ(test, m.left, 0);
+	KUNIT_EXPECT_GT(test, m.won, 0);
+	expect_sound(test, &s);
+}
+
 static struct kunit_case request_cases[] = {
 	KUNIT_CASE(request_copies),
 	KUNIT_CASE(request_of_nothing),
@@ -982,6 +1141,8 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(request_verify_finds),
 	KUNIT_CASE(request_verify_without),
 	KUNIT_CASE(request_verify_cannot_read),
+	KUNIT_CASE(request_verify_after_ignored_error),
+	KUNIT_CASE(request_verify_unwritten),
 	KUNIT_CASE(request_verify_cancelled),
 	KUNIT_CASE(request_detect),
 	KUNIT_CASE(request_detect_in_sequence),
@@ -990,6 +1151,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(request_detect_unable),
 	KUNIT_CASE(request_salvage),
 	KUNIT_CASE(request_salvage_too_many),
+	KUNIT_CASE(request_bad_ranges),
 	KUNIT_CASE(request_ignores),
 	KUNIT_CASE(request_salvage_blocks),
 	KUNIT_CASE(request_salvage_model),
@@ -998,6 +1160,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(request_cancel_waiting),
 	KUNIT_CASE(request_cancel_in_callback),
 	KUNIT_CASE(request_cancel_races),
+	KUNIT_CASE(request_cancel_moves),
 	{}
 };
 
