@@ -48,7 +48,7 @@ case_() {
 		dmesg | tail -n 5 | sed 's/^/        /'
 		exit 1
 	}
-	for module in kcopyd_copy kcopyd_cpp_copy kcopyd_torture kcopyd_exhaust; do
+	for module in kcopyd_copy kcopyd_cpp_copy kcopyd_torture kcopyd_exhaust kcopyd_costs; do
 		[ ! -d /sys/module/$module ] || rmmod $module || {
 			echo "$module cannot be unloaded" >>/tmp/reason
 			code=1

@@ -136,6 +136,7 @@ if ((${#scenarios[@]})); then
 		--add "$(command -v sfdisk)" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
+		--module "$modules/kcopyd_costs.ko" \
 		--module "$modules/kcopyd-dm.ko" --module "$modules/kcopyd-dm-skeleton.ko" \
 		tests/system/guest.sh "${scenarios[@]}"
 fi
