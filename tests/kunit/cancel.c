@@ -316,12 +316,14 @@ static void cancel_many(struct kunit *test)
 	struct tdisk *more[] = {
 		fixture_small_disk(f, 3, DISK_SECTORS), fixture_small_disk(f, 4, DISK_SECTORS),
 	};
-	struct copy *copies[400];
+	const unsigned int nr = 400;
+	struct copy **copies = kunit_kcalloc(test, nr, sizeof(*copies), GFP_KERNEL);
 	unsigned int i;
 
+	KUNIT_ASSERT_NOT_NULL(test, copies);
 	tdisk_shut(c.to);
 	tdisk_shut(more[0]);
-	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+	for (i = 0; i < nr; i++) {
 		const sector_t sector = 20 * i, count = i % 7 ? 8 : 100;
 
 		if (i % 3) {
@@ -340,7 +342,7 @@ static void cancel_many(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kcopyd_client_cancel(c.client->kc), 0);
 	tdisk_open(c.to);
 	tdisk_open(more[0]);
-	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+	for (i = 0; i < nr; i++) {
 		copy_wait(copies[i]);
 		KUNIT_EXPECT_EQ(test, atomic_read(&copies[i]->calls), 1);
 	}
