@@ -307,7 +307,6 @@ static void cancel_client(struct kunit *test)
 	expect_sound(test, &c);
 }
 
-/* A copy that is cancelled, and who waits for that. */
 /* Many at once, of all kinds, where they wait and where they are in flight. */
 static void cancel_many(struct kunit *test)
 {
@@ -349,6 +348,7 @@ static void cancel_many(struct kunit *test)
 	expect_sound(test, &c);
 }
 
+/* A copy that is cancelled, and who waits for that. */
 struct waiter {
 	struct work_struct work;
 	struct copy *copy;
