@@ -87,7 +87,10 @@ static int type_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *stat
 	const int before = blk_status_to_errno(*status);
 	int error = before;
 
-	ops_of(ti)->end_io(ti->private, (struct kdm_bio *)bio, per_bio(ti, bio), &error);
+	/* A bio that is kept may be gone already, and *status with it. */
+	if (ops_of(ti)->end_io(ti->private, (struct kdm_bio *)bio, per_bio(ti, bio), &error) ==
+	    KDM_KEPT)
+		return DM_ENDIO_INCOMPLETE;
 	if (error != before)
 		*status = errno_to_blk_status(error);
 	return DM_ENDIO_DONE;
@@ -332,6 +335,28 @@ void kdm_event(struct kdm_target *ti)
 EXPORT_SYMBOL_GPL(kdm_event);
 
 /**
+ * kdm_log() - tell administrators, in the kernel's log
+ * @ti: the target, which the line names
+ * @format: as for printf(), without the end of the line
+ *
+ * Context: Any.
+ */
+void kdm_log(const struct kdm_target *ti, const char *format, ...)
+{
+	const struct dm_target *target = (const struct dm_target *)ti;
+	struct va_format line;
+	va_list args;
+
+	va_start(args, format);
+	line.fmt = format;
+	line.va = &args;
+	pr_warn("device-mapper: %s: %s: %pV\n", target->type->name,
+		dm_table_device_name(target->table), &line);
+	va_end(args);
+}
+EXPORT_SYMBOL_GPL(kdm_log);
+
+/**
  * kdm_number() - read a number, all of it
  * @text: decimal, or with 0x hexadecimal
  * @value: receives it; untouched on failure
@@ -428,6 +453,19 @@ sector_t kdm_sectors(const struct kdm_dev *dev)
 	return bdev_nr_sectors(dev_of(dev)->bdev);
 }
 EXPORT_SYMBOL_GPL(kdm_sectors);
+
+/**
+ * kdm_block_sectors() - in what pieces a device is read and written
+ * @dev: the device
+ *
+ * Context: Any.
+ * Return: its logical block size, in sectors.
+ */
+unsigned int kdm_block_sectors(const struct kdm_dev *dev)
+{
+	return bdev_logical_block_size(dev_of(dev)->bdev) >> SECTOR_SHIFT;
+}
+EXPORT_SYMBOL_GPL(kdm_block_sectors);
 
 /**
  * kdm_name() - what status lines call a device
@@ -537,6 +575,84 @@ void kdm_bio_remap(struct kdm_bio *bio, const struct kdm_dev *dev, sector_t sect
 	bio_of(bio)->bi_iter.bi_sector = sector;
 }
 EXPORT_SYMBOL_GPL(kdm_bio_remap);
+
+/* What is in a struct kdm_bio_place. */
+struct saved_place {
+	struct block_device *bdev;
+	struct bvec_iter iter;
+	bio_end_io_t *end_io;
+#ifdef CONFIG_BLK_DEV_INTEGRITY
+	struct bio_integrity_payload *integrity;
+#endif
+	int remaining;
+	unsigned short flags;
+};
+
+static_assert(sizeof(struct saved_place) <= sizeof(struct kdm_bio_place));
+
+/**
+ * kdm_bio_save() - remember where a bio points
+ * @bio: the bio, which has not been submitted
+ * @place: receives it
+ *
+ * Context: Any.
+ */
+void kdm_bio_save(const struct kdm_bio *bio, struct kdm_bio_place *place)
+{
+	const struct bio *b = const_bio_of(bio);
+	struct saved_place *saved = (struct saved_place *)place;
+
+	saved->bdev = b->bi_bdev;
+	saved->iter = b->bi_iter;
+	saved->end_io = b->bi_end_io;
+#ifdef CONFIG_BLK_DEV_INTEGRITY
+	saved->integrity = b->bi_integrity;
+#endif
+	saved->remaining = atomic_read(&b->__bi_remaining);
+	saved->flags = b->bi_flags;
+}
+EXPORT_SYMBOL_GPL(kdm_bio_save);
+
+/**
+ * kdm_bio_restore() - have a bio point there again, to submit it once more
+ * @bio: the bio, which has ended, and was kept
+ * @place: from kdm_bio_save()
+ *
+ * It has no error any more.
+ *
+ * Context: Any.
+ */
+void kdm_bio_restore(struct kdm_bio *bio, const struct kdm_bio_place *place)
+{
+	struct bio *b = bio_of(bio);
+	const struct saved_place *saved = (const struct saved_place *)place;
+
+	b->bi_bdev = saved->bdev;
+	b->bi_iter = saved->iter;
+	b->bi_end_io = saved->end_io;
+#ifdef CONFIG_BLK_DEV_INTEGRITY
+	b->bi_integrity = saved->integrity;
+#endif
+	atomic_set(&b->__bi_remaining, saved->remaining);
+	b->bi_flags = saved->flags;
+	b->bi_status = BLK_STS_OK;
+}
+EXPORT_SYMBOL_GPL(kdm_bio_restore);
+
+/**
+ * kdm_bio_trim() - take only the first part of a bio
+ * @bio: the bio, with or without data, but no flush
+ * @sectors: its length from now on, not more than it was; the rest comes as another
+ *	bio
+ *
+ * Context: In kdm_ops.map.
+ */
+void kdm_bio_trim(struct kdm_bio *bio, unsigned int sectors)
+{
+	if (sectors < kdm_bio_sectors(bio))
+		dm_accept_partial_bio(bio_of(bio), sectors);
+}
+EXPORT_SYMBOL_GPL(kdm_bio_trim);
 
 /**
  * kdm_bio_submit() - submit a bio that the target has held

@@ -27,6 +27,14 @@ enum kdm_mapped {
 	KDM_KILL = 4,		/* it fails with -EIO */
 };
 
+/* What becomes of a bio that has ended. */
+enum kdm_ended {
+	KDM_DONE,		/* it has ended for who submitted it, too */
+	KDM_KEPT,		/* the target has it again, and submits it once more, or ends it
+				 * by kdm_bio_end(): then its end_io is called once more
+				 */
+};
+
 /* What a bio is for. */
 enum kdm_op {
 	KDM_READ,
@@ -78,6 +86,52 @@ typedef int (*kdm_device_fn)(void *context, struct kdm_dev *dev, sector_t start,
 			     sector_t count);
 
 /**
+ * struct kdm_bio_place - where a bio pointed; see kdm_bio_save()
+ * @opaque: for kcopyd-dm
+ */
+struct kdm_bio_place {
+	unsigned long long opaque[8];
+};
+
+/* Locks, and work in process context: see run.c. */
+struct kdm_lock;
+struct kdm_mutex;
+struct kdm_worker;
+
+/* I/O of a target's own: see io.c. */
+struct kdm_io;
+
+/* Of kdm_io_write() */
+#define KDM_IO_FLUSH		(1U << 0)	/* the device's cache is flushed before */
+#define KDM_IO_FUA		(1U << 1)	/* and what is written is stable */
+
+/* So many places kdm_io_to_all() can be told. */
+#define KDM_MOST_PLACES		16U
+
+/**
+ * struct kdm_place - where a bio's data is to be written
+ * @dev: on this device
+ * @sector: from here on
+ */
+struct kdm_place {
+	struct kdm_dev *dev;
+	sector_t sector;
+};
+
+/**
+ * struct kdm_written - who is told that kdm_io_to_all() is done
+ * @fn: called once, with a bit for each place that failed; any context, hard interrupts
+ *	included
+ * @context: for @fn
+ *
+ * Memory of the caller's, until @fn is called: that of the bio will do.
+ */
+struct kdm_written {
+	void (*fn)(void *context, unsigned int failed);
+	void *context;
+};
+
+/**
  * struct kdm_ops - a target
  * @name: by which tables call it
  * @version: major, minor, patch level
@@ -89,7 +143,8 @@ typedef int (*kdm_device_fn)(void *context, struct kdm_dev *dev, sector_t start,
  * @map: a bio has come. Process context; must not wait for other bios of its own.
  * @end_io: a bio has ended that was remapped, or that the target had, then also from
  *	within kdm_bio_end(). Any context, hard interrupts included. The error is 0 or a
- *	negative errno, and may be changed. NULL if it need not know.
+ *	negative errno, and may be changed. Returns an enum kdm_ended. NULL if it need not
+ *	know.
  * @presuspend: it is going to be suspended: what is held is to be let go, and nothing is
  *	to be held from now on. Bios still come, as those of a file system that is frozen.
  * @presuspend_undo: it is not suspended after all; neither @preresume nor @resume come
@@ -110,7 +165,7 @@ struct kdm_ops {
 	int (*create)(struct kdm_target *ti, unsigned int argc, char **argv, void **target);
 	void (*destroy)(void *target);
 	int (*map)(void *target, struct kdm_bio *bio, void *per_bio);
-	void (*end_io)(void *target, struct kdm_bio *bio, void *per_bio, int *error);
+	int (*end_io)(void *target, struct kdm_bio *bio, void *per_bio, int *error);
 	void (*presuspend)(void *target);
 	void (*presuspend_undo)(void *target);
 	void (*postsuspend)(void *target);
@@ -140,6 +195,12 @@ void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discard
 	       unsigned int zeroes);
 int kdm_noflush(struct kdm_target *ti);
 void kdm_event(struct kdm_target *ti);
+#ifdef __cplusplus
+[[gnu::format(__printf__, 2, 3)]]
+#else
+__printf(2, 3)
+#endif
+void kdm_log(const struct kdm_target *ti, const char *format, ...);
 int kdm_number(const char *text, unsigned long long *value);
 #ifdef __cplusplus
 [[gnu::format(__printf__, 2, 3)]]
@@ -153,6 +214,7 @@ int kdm_open(struct kdm_target *ti, const char *path, struct kdm_dev **result);
 void kdm_close(struct kdm_target *ti, struct kdm_dev *dev);
 struct block_device *kdm_bdev(const struct kdm_dev *dev);
 sector_t kdm_sectors(const struct kdm_dev *dev);
+unsigned int kdm_block_sectors(const struct kdm_dev *dev);
 const char *kdm_name(const struct kdm_dev *dev);
 
 /* Of bios */
@@ -162,10 +224,42 @@ sector_t kdm_bio_sector(const struct kdm_target *ti, const struct kdm_bio *bio);
 unsigned int kdm_bio_sectors(const struct kdm_bio *bio);
 unsigned int kdm_bio_target(const struct kdm_bio *bio);
 void kdm_bio_remap(struct kdm_bio *bio, const struct kdm_dev *dev, sector_t sector);
+void kdm_bio_save(const struct kdm_bio *bio, struct kdm_bio_place *place);
+void kdm_bio_restore(struct kdm_bio *bio, const struct kdm_bio_place *place);
+void kdm_bio_trim(struct kdm_bio *bio, unsigned int sectors);
 void kdm_bio_submit(struct kdm_bio *bio);
 void kdm_bio_end(struct kdm_bio *bio, int error);
 void kdm_bios_add(struct kdm_bios *bios, struct kdm_bio *bio);
 struct kdm_bio *kdm_bios_pop(struct kdm_bios *bios);
+
+/* Memory, locks, work */
+void *kdm_alloc(size_t size);
+void kdm_free(void *memory);
+int kdm_lock_create(struct kdm_lock **result);
+void kdm_lock_destroy(struct kdm_lock *lock);
+unsigned long kdm_lock_take(struct kdm_lock *lock);
+void kdm_lock_release(struct kdm_lock *lock, unsigned long flags);
+int kdm_mutex_create(struct kdm_mutex **result);
+void kdm_mutex_destroy(struct kdm_mutex *mutex);
+void kdm_mutex_take(struct kdm_mutex *mutex);
+void kdm_mutex_release(struct kdm_mutex *mutex);
+int kdm_worker_create(const char *name, void (*fn)(void *context), void *context,
+		      struct kdm_worker **result);
+void kdm_worker_destroy(struct kdm_worker *worker);
+void kdm_worker_wake(struct kdm_worker *worker);
+void kdm_worker_wake_in(struct kdm_worker *worker, unsigned int ms);
+void kdm_worker_flush(struct kdm_worker *worker);
+
+/* I/O of its own */
+int kdm_io_create(struct kdm_io **result);
+void kdm_io_destroy(struct kdm_io *io);
+int kdm_io_read(struct kdm_io *io, const struct kdm_dev *dev, sector_t sector, sector_t count,
+		void *buffer);
+int kdm_io_write(struct kdm_io *io, const struct kdm_dev *dev, sector_t sector, sector_t count,
+		 const void *buffer, unsigned int flags);
+int kdm_io_flush(struct kdm_io *io, const struct kdm_dev *dev);
+void kdm_io_to_all(struct kdm_io *io, struct kdm_bio *bio, unsigned int nr,
+		   const struct kdm_place *places, struct kdm_written *written);
 
 #ifdef __cplusplus
 }

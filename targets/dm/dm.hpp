@@ -17,7 +17,8 @@
  *
  *	struct per_bio;					goes with each bio, all zeroes at first;
  *							map() has it as a second argument then
- *	void end_io(dm::bio b, per_bio &p, int &error);	or without per_bio
+ *	void end_io(dm::bio b, per_bio &p, int &error);	or without per_bio; or it returns
+ *							an enum kdm_ended
  *	void presuspend();  void presuspend_undo();  void postsuspend();
  *	int preresume();    void resume();
  *	void status(kdm_text &text) const;		the state
@@ -63,6 +64,12 @@ public:
 	}
 	[[nodiscard]] bool noflush() const noexcept { return kdm_noflush(ti_) != 0; }
 	void event() const noexcept { kdm_event(ti_); }
+
+	/* A line in the kernel's log, as of kdm_log(). */
+	template <typename... A> void log(const char *format, A... args) const noexcept
+	{
+		kdm_log(ti_, format, args...);
+	}
 
 	[[nodiscard]] kdm_target *get() const noexcept { return ti_; }
 
@@ -152,6 +159,10 @@ public:
 	[[nodiscard]] kdm_dev *get() const noexcept { return dev_; }
 	[[nodiscard]] sector_t sectors() const noexcept { return kdm_sectors(dev_); }
 	[[nodiscard]] const char *name() const noexcept { return kdm_name(dev_); }
+	[[nodiscard]] unsigned int block_sectors() const noexcept
+	{
+		return kdm_block_sectors(dev_);
+	}
 
 	/* Sectors of it, for kcopyd. */
 	[[nodiscard]] kcopyd::region region(sector_t first, sector_t count) const noexcept
@@ -188,6 +199,13 @@ public:
 	{
 		kdm_bio_remap(b_, to.get(), sector);
 	}
+
+	/* To try it elsewhere after it has failed: see kdm_bio_save(). */
+	void save(kdm_bio_place &place) const noexcept { kdm_bio_save(b_, &place); }
+	void restore(const kdm_bio_place &place) const noexcept { kdm_bio_restore(b_, &place); }
+
+	/* In map(): only so many sectors are taken now. */
+	void trim(unsigned int sectors) const noexcept { kdm_bio_trim(b_, sectors); }
 
 	/* What the target held goes on, or ends. */
 	void submit() const noexcept { kdm_bio_submit(b_); }
@@ -229,6 +247,178 @@ public:
 
 private:
 	kdm_bios bios_ = {};
+};
+
+/**
+ * class memory - owns memory of kdm_alloc()
+ */
+class memory {
+public:
+	constexpr memory() noexcept = default;
+	memory(const memory &) = delete;
+	memory &operator=(const memory &) = delete;
+	~memory() { kdm_free(bytes_); }
+
+	/* Allocates it, zeroed; what there was is freed. Returns 0 or -ENOMEM. */
+	[[nodiscard]] int allocate(unsigned long long size) noexcept
+	{
+		kdm_free(bytes_);
+		bytes_ = nullptr;
+		if (size <= ~size_t{ 0 } >> 1)
+			bytes_ = static_cast<unsigned char *>(kdm_alloc(size));
+		return bytes_ ? 0 : -kcopyd::enomem;
+	}
+
+	[[nodiscard]] unsigned char *bytes() const noexcept { return bytes_; }
+
+private:
+	unsigned char *bytes_ = nullptr;
+};
+
+/**
+ * class lock - a lock that is taken in any context, and not for long; see class locked
+ */
+class lock {
+public:
+	constexpr lock() noexcept = default;
+	lock(const lock &) = delete;
+	lock &operator=(const lock &) = delete;
+	~lock() { kdm_lock_destroy(lock_); }
+
+	/* Once, before it is used. Returns 0 or -ENOMEM. */
+	[[nodiscard]] int create() noexcept { return kdm_lock_create(&lock_); }
+
+private:
+	friend class locked;
+
+	kdm_lock *lock_ = nullptr;
+};
+
+/* Has a lock as long as it exists: nothing there sleeps. */
+class [[nodiscard]] locked {
+public:
+	explicit locked(const lock &l) noexcept : lock_(l.lock_), flags_(kdm_lock_take(lock_)) {}
+	locked(const locked &) = delete;
+	locked &operator=(const locked &) = delete;
+	~locked() { kdm_lock_release(lock_, flags_); }
+
+private:
+	kdm_lock *lock_;
+	unsigned long flags_;
+};
+
+/**
+ * class mutex - a lock whose owner may sleep; see class mutex_locked
+ */
+class mutex {
+public:
+	constexpr mutex() noexcept = default;
+	mutex(const mutex &) = delete;
+	mutex &operator=(const mutex &) = delete;
+	~mutex() { kdm_mutex_destroy(mutex_); }
+
+	/* Once, before it is used. Returns 0 or -ENOMEM. */
+	[[nodiscard]] int create() noexcept { return kdm_mutex_create(&mutex_); }
+
+private:
+	friend class mutex_locked;
+
+	kdm_mutex *mutex_ = nullptr;
+};
+
+/* Has a mutex as long as it exists. */
+class [[nodiscard]] mutex_locked {
+public:
+	explicit mutex_locked(const mutex &m) noexcept : mutex_(m.mutex_)
+	{
+		kdm_mutex_take(mutex_);
+	}
+	mutex_locked(const mutex_locked &) = delete;
+	mutex_locked &operator=(const mutex_locked &) = delete;
+	~mutex_locked() { kdm_mutex_release(mutex_); }
+
+private:
+	kdm_mutex *mutex_;
+};
+
+/**
+ * class worker - calls a member function in process context when it is asked to
+ *
+ * See struct kdm_worker. Without create(), it does nothing.
+ */
+class worker {
+public:
+	constexpr worker() noexcept = default;
+	worker(const worker &) = delete;
+	worker &operator=(const worker &) = delete;
+	~worker() { reset(); }
+
+	/* As in create<&mine::work>("mine", *this). Once. Returns 0 or -ENOMEM. */
+	template <auto M, typename T> [[nodiscard]] int create(const char *name, T &of) noexcept
+	{
+		return kdm_worker_create(name, call<M, T>, &of, &worker_);
+	}
+
+	/* Waits, and calls it no more. Whoever could wake it has stopped. */
+	void reset() noexcept
+	{
+		kdm_worker_destroy(worker_);
+		worker_ = nullptr;
+	}
+
+	void wake() const noexcept { kdm_worker_wake(worker_); }
+	void wake_in(unsigned int ms) const noexcept { kdm_worker_wake_in(worker_, ms); }
+	void flush() const noexcept { kdm_worker_flush(worker_); }
+
+private:
+	template <auto M, typename T> static void call(void *of) noexcept
+	{
+		(static_cast<T *>(of)->*M)();
+	}
+
+	kdm_worker *worker_ = nullptr;
+};
+
+/**
+ * class io - I/O of a target's own; see kdm_io_read() and the others
+ *
+ * Process context, and not in map().
+ */
+class io {
+public:
+	constexpr io() noexcept = default;
+	io(const io &) = delete;
+	io &operator=(const io &) = delete;
+	~io() { kdm_io_destroy(io_); }
+
+	/* Once, before it is used. Returns 0 or a negative errno. */
+	[[nodiscard]] int create() noexcept { return kdm_io_create(&io_); }
+
+	[[nodiscard]] int read(const device &from, sector_t sector, sector_t count,
+			       void *buffer) const noexcept
+	{
+		return kdm_io_read(io_, from.get(), sector, count, buffer);
+	}
+
+	[[nodiscard]] int write(const device &to, sector_t sector, sector_t count,
+				const void *buffer, unsigned int flags = 0) const noexcept
+	{
+		return kdm_io_write(io_, to.get(), sector, count, buffer, flags);
+	}
+
+	[[nodiscard]] int flush(const device &d) const noexcept
+	{
+		return kdm_io_flush(io_, d.get());
+	}
+
+	void to_all(bio b, unsigned int nr, const kdm_place *places,
+		    kdm_written &done) const noexcept
+	{
+		kdm_io_to_all(io_, b.get(), nr, places, &done);
+	}
+
+private:
+	kdm_io *io_ = nullptr;
 };
 
 /* What goes with each bio of a target; nothing unless the class says so. */
@@ -282,12 +472,14 @@ public:
 	}
 
 	// NOLINTNEXTLINE(readability-non-const-parameter): the class may change it
-	static void end_io(void *t, kdm_bio *b, [[maybe_unused]] void *p, int *error) noexcept
+	static int end_io(void *t, kdm_bio *b, void *p, int *error) noexcept
 	{
-		if constexpr (per_bio_of<T>::size != 0)
-			of(t)->end_io(bio(b), *static_cast<typename T::per_bio *>(p), *error);
-		else
-			of(t)->end_io(bio(b), *error);
+		if constexpr (__is_same(decltype(ended(t, b, p, *error)), kdm_ended)) {
+			return ended(t, b, p, *error);
+		} else {
+			ended(t, b, p, *error);
+			return KDM_DONE;
+		}
 	}
 
 	static void presuspend(void *t) noexcept { of(t)->presuspend(); }
@@ -317,6 +509,14 @@ public:
 	static void hints(void *t, kdm_hints *h) noexcept { of(t)->hints(*h); }
 
 private:
+	static auto ended(void *t, kdm_bio *b, [[maybe_unused]] void *p, int &error) noexcept
+	{
+		if constexpr (per_bio_of<T>::size != 0)
+			return of(t)->end_io(bio(b), *static_cast<typename T::per_bio *>(p), error);
+		else
+			return of(t)->end_io(bio(b), error);
+	}
+
 	static T *of(void *t) noexcept { return static_cast<T *>(t); }
 };
 
