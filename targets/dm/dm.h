@@ -101,9 +101,11 @@ struct kdm_worker;
 /* I/O of a target's own: see io.c. */
 struct kdm_io;
 
-/* Of kdm_io_write() */
-#define KDM_IO_FLUSH		(1U << 0)	/* the device's cache is flushed before */
-#define KDM_IO_FUA		(1U << 1)	/* and what is written is stable */
+/* Flags of kdm_io_write() */
+enum kdm_io_flags {
+	KDM_IO_FLUSH = 1,	/* the device's cache is flushed before */
+	KDM_IO_FUA = 2,		/* and what is written is stable */
+};
 
 /* So many places kdm_io_to_all() can be told. */
 #define KDM_MOST_PLACES		16U

@@ -49,7 +49,7 @@ EXPORT_SYMBOL_GPL(kdm_free);
  * @lock: the lock
  */
 struct kdm_lock {
-	spinlock_t lock;
+	spinlock_t lock; /* what the target has it for */
 };
 
 /**
@@ -119,7 +119,7 @@ EXPORT_SYMBOL_GPL(kdm_lock_release);
  * @mutex: the lock
  */
 struct kdm_mutex {
-	struct mutex mutex;
+	struct mutex mutex; /* what the target has it for */
 };
 
 /**
