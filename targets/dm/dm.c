@@ -17,6 +17,9 @@ static_assert(KDM_SUBMITTED == DM_MAPIO_SUBMITTED);
 static_assert(KDM_REMAPPED == DM_MAPIO_REMAPPED);
 static_assert(KDM_REQUEUE == DM_MAPIO_REQUEUE);
 static_assert(KDM_KILL == DM_MAPIO_KILL);
+static_assert(KDM_EIO == EIO);
+static_assert(KDM_EOPNOTSUPP == EOPNOTSUPP);
+static_assert(KDM_ECANCELED == ECANCELED);
 
 /**
  * struct kdm_type - a target that is registered
@@ -679,6 +682,33 @@ void kdm_bio_end(struct kdm_bio *bio, int error)
 	bio_endio(bio_of(bio));
 }
 EXPORT_SYMBOL_GPL(kdm_bio_end);
+
+/**
+ * kdm_bio_requeue() - have a bio that the target has held come again after a suspend
+ * @bio: the bio; it fails with -EIO unless kdm_noflush()
+ *
+ * Context: Any.
+ */
+void kdm_bio_requeue(struct kdm_bio *bio)
+{
+	bio_of(bio)->bi_status = BLK_STS_DM_REQUEUE;
+	bio_endio(bio_of(bio));
+}
+EXPORT_SYMBOL_GPL(kdm_bio_requeue);
+
+/**
+ * kdm_bio_data() - find what goes with a bio for the target
+ * @bio: a bio of it
+ * @size: kdm_ops.per_bio
+ *
+ * Context: Any.
+ * Return: what kdm_ops.map was given with it.
+ */
+void *kdm_bio_data(struct kdm_bio *bio, size_t size)
+{
+	return dm_per_bio_data(bio_of(bio), size);
+}
+EXPORT_SYMBOL_GPL(kdm_bio_data);
 
 /**
  * kdm_bios_add() - hold a bio, behind the others

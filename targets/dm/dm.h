@@ -35,6 +35,13 @@ enum kdm_ended {
 				 */
 };
 
+/* Of the errno values, those that targets need, as negative numbers. */
+enum kdm_errno {
+	KDM_EIO = 5,
+	KDM_EOPNOTSUPP = 95,
+	KDM_ECANCELED = 125,
+};
+
 /* What a bio is for. */
 enum kdm_op {
 	KDM_READ,
@@ -231,10 +238,13 @@ void kdm_bio_restore(struct kdm_bio *bio, const struct kdm_bio_place *place);
 void kdm_bio_trim(struct kdm_bio *bio, unsigned int sectors);
 void kdm_bio_submit(struct kdm_bio *bio);
 void kdm_bio_end(struct kdm_bio *bio, int error);
+void kdm_bio_requeue(struct kdm_bio *bio);
+void *kdm_bio_data(struct kdm_bio *bio, size_t size);
 void kdm_bios_add(struct kdm_bios *bios, struct kdm_bio *bio);
 struct kdm_bio *kdm_bios_pop(struct kdm_bios *bios);
 
-/* Memory, locks, work */
+/* Time, memory, locks, work */
+unsigned long long kdm_ms(void);
 void *kdm_alloc(size_t size);
 void kdm_free(void *memory);
 int kdm_lock_create(struct kdm_lock **result);

@@ -210,6 +210,15 @@ public:
 	/* What the target held goes on, or ends. */
 	void submit() const noexcept { kdm_bio_submit(b_); }
 	void end(int error) const noexcept { kdm_bio_end(b_, error); }
+	void requeue() const noexcept { kdm_bio_requeue(b_); }
+
+	/* What class T has with it, as in b.data<mine>(). */
+	template <typename T> [[nodiscard]] auto &data() const noexcept
+	{
+		using per_bio = typename T::per_bio;
+
+		return *static_cast<per_bio *>(kdm_bio_data(b_, sizeof(per_bio)));
+	}
 
 	[[nodiscard]] explicit operator bool() const noexcept { return b_ != nullptr; }
 	[[nodiscard]] kdm_bio *get() const noexcept { return b_; }

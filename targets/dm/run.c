@@ -2,6 +2,7 @@
 /* kcopyd-dm: memory, locks and work in process context, for targets in C++. */
 #include <linux/export.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -11,6 +12,18 @@
 #include <linux/workqueue.h>
 
 #include "dm.h"
+
+/**
+ * kdm_ms() - how late it is
+ *
+ * Context: Any.
+ * Return: milliseconds since some moment, which are never less than before.
+ */
+unsigned long long kdm_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
+EXPORT_SYMBOL_GPL(kdm_ms);
 
 /**
  * kdm_alloc() - allocate memory, large too
