@@ -342,6 +342,12 @@ public:
 
 	constexpr void recover_again() noexcept { search_ = 0; }
 
+	/* The first region from @region on that is not clean; size() if all are. */
+	[[nodiscard]] constexpr u64 next_dirty(u64 region) const noexcept
+	{
+		return clean_.next_missing(region);
+	}
+
 	/* The region has been copied to all legs, or could not be. */
 	constexpr void recovered(u64 region, bool well) noexcept
 	{
