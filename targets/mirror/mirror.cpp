@@ -110,7 +110,14 @@ private:
 	void write(dm::bio b) noexcept;
 	void tell() noexcept;
 
+	int open_legs() noexcept;
+	int open_log() noexcept;
+	int allocate() noexcept;
+	int prepare_copies() noexcept;
+	bool ready_to_copy(slot &s) noexcept;
 	void copy(slot &s) noexcept;
+	void unblock() noexcept;
+	mirror::verdict failed(per_bio &p) noexcept;
 	bool flush_legs() noexcept;
 	void refuse(dm::bio b, mirror::verdict v) noexcept;
 	void let_go() noexcept;
@@ -118,6 +125,11 @@ private:
 	void has_dirty(u64 first, u64 end) noexcept;
 	int read_log(u64 &nr_known) noexcept;
 
+	[[nodiscard]] u64 log_sectors() const noexcept
+	{
+		return mirror::log_sectors(args_.nr_regions(target_.length()),
+					   log_device_.block_sectors());
+	}
 	[[nodiscard]] u64 region_of(u64 sector) const noexcept
 	{
 		return sector / args_.region_sectors;
@@ -184,10 +196,22 @@ int kmirror::init(const dm::arguments &args) noexcept
 {
 	if (const char *wrong = mirror::read_args(args.all(), target_.length(), args_))
 		return target_.fail(wrong);
+	if (const int r = open_legs())
+		return r;
+	if (const int r = open_log())
+		return r;
+	if (const int r = allocate())
+		return target_.fail("No memory for the mirror", r);
+	if (const int r = prepare_copies())
+		return target_.fail("No client of kcopyd", r);
+	target_.wants(1, 1, 0);
+	if (const int r = target_.split_at(args_.region_sectors))
+		return target_.fail("The region size is too large", r);
+	return 0;
+}
 
-	const u64 nr_regions = args_.nr_regions(target_.length());
-	u64 log_bytes = log_bits_bytes + mirror::region_log::bytes_for(nr_regions);
-
+int kmirror::open_legs() noexcept
+{
 	for (u32 i = 0; i < args_.nr_legs; i++) {
 		const u64 offset = args_.legs[i].offset;
 
@@ -198,53 +222,62 @@ int kmirror::init(const dm::arguments &args) noexcept
 		args_.legs[i].device = leg_[i].name();
 		shown_[i] = 'A';
 	}
-	if (args_.log_device) {
-		if (const int r = log_device_.open(target_, args_.log_device))
-			return target_.fail("The log's device cannot be opened", r);
-		args_.log_device = log_device_.name();
+	return 0;
+}
 
-		const u64 sectors = mirror::log_sectors(nr_regions, log_device_.block_sectors());
+int kmirror::open_log() noexcept
+{
+	if (!args_.log_device)
+		return 0;
+	if (const int r = log_device_.open(target_, args_.log_device))
+		return target_.fail("The log's device cannot be opened", r);
+	args_.log_device = log_device_.name();
+	if (log_sectors() > log_device_.sectors())
+		return target_.fail("The log's device is too small");
+	return 0;
+}
 
-		if (sectors > log_device_.sectors())
-			return target_.fail("The log's device is too small");
-		if (log_bytes < sectors * 512)
-			log_bytes = sectors * 512;
-	}
+int kmirror::allocate() noexcept
+{
+	const u64 nr_regions = args_.nr_regions(target_.length());
+	const u64 on_disk = log_device_ ? log_sectors() * 512 : 0;
+	u64 log_bytes = log_bits_bytes + mirror::region_log::bytes_for(nr_regions);
 
+	if (log_bytes < on_disk)
+		log_bytes = on_disk;
 	nr_counters_ = nr_regions < max_counters ? nr_regions : max_counters;
-	if (log_memory_.allocate(log_bytes) != 0 ||
-	    counters_.allocate(nr_counters_ * sizeof(u32)) != 0 || lock_.create() != 0)
-		return target_.fail("No memory for the mirror", -kcopyd::enomem);
+	if (const int r = log_memory_.allocate(log_bytes))
+		return r;
+	if (const int r = counters_.allocate(nr_counters_ * sizeof(u32)))
+		return r;
 	writes_in_flight_ = reinterpret_cast<u32 *>(counters_.bytes());
 	log_ = mirror::region_log(log_memory_.bytes() + log_bits_bytes, nr_regions);
-
+	if (const int r = lock_.create())
+		return r;
 	if (const int r = io_.create())
-		return target_.fail("No memory for I/O", r);
-	if (const int r = worker_.create<&kmirror::work>("kmirror", *this))
-		return target_.fail("No worker", r);
+		return r;
+	return worker_.create<&kmirror::work>("kmirror", *this);
+}
 
+int kmirror::prepare_copies() noexcept
+{
 	kcopyd::result<kcopyd::throttle> throttle = kcopyd::throttle::create({});
 
 	if (!throttle)
-		return target_.fail("No memory for a throttle", throttle.error());
+		return throttle.error();
 	throttle_ = throttle.take();
 
 	kcopyd::result<kcopyd::client> client = kcopyd::client::create("kmirror", client_pages);
 
 	if (!client)
-		return target_.fail("No client of kcopyd", client.error());
+		return client.error();
 	client_ = client.take();
-	if (const int r = client_.limit_by(throttle_))
-		return target_.fail("No throttle", r);
 	for (slot &s : slots_) {
 		s.of = this;
 		if (const int r = s.request.reserve(args_.nr_legs - 1))
-			return target_.fail("No memory to copy", r);
+			return r;
 	}
-	target_.wants(1, 1, 0);
-	if (const int r = target_.split_at(args_.region_sectors))
-		return target_.fail("The region size is too large", r);
-	return 0;
+	return client_.limit_by(throttle_);
 }
 
 kmirror::~kmirror()
@@ -467,11 +500,12 @@ void kmirror::has_dirty(u64 first, u64 end) noexcept
 /* Under the lock. */
 bool kmirror::waits_for_recovery(u64 region) const noexcept
 {
-	for (const slot &s : slots_) {
-		if (s.is != slot::state::idle && s.region % nr_counters_ == region % nr_counters_)
-			return true;
-	}
-	return false;
+	bool any = false;
+
+	for (const slot &s : slots_)
+		any |= s.is != slot::state::idle &&
+		       s.region % nr_counters_ == region % nr_counters_;
+	return any;
 }
 
 /* A copy has ended; it may have been submitted by another thread a moment ago. */
@@ -517,8 +551,7 @@ void kmirror::end_recoveries() noexcept
 
 	if (news)
 		event_ = true;
-	while (const dm::bio b = waiting_.pop())
-		writes_.add(b);
+	unblock();
 }
 
 void kmirror::retry_reads() noexcept
@@ -565,6 +598,27 @@ void kmirror::refuse(dm::bio b, mirror::verdict v) noexcept
 		b.end(-KDM_EIO);
 }
 
+/* What becomes of a write or a flush that not all legs have done. Under the lock. */
+mirror::verdict kmirror::failed(per_bio &p) noexcept
+{
+	const bool log_failed = log_health_ != mirror::log_health::alive;
+	const u64 region = region_of(p.sector);
+
+	if (p.kind == bio_kind::flush) {
+		flush_failed_ = true;
+		return legs_.wrote(mirror::leg_error::flush, p.legs, p.failed, log_failed, event_);
+	}
+	writes_to(region)--;
+	/* A discard may be lost, but not by all. */
+	if (p.discards)
+		return p.failed == p.legs ? mirror::verdict::bad : mirror::verdict::good;
+	if (log_.out_of_sync(region)) {
+		changed_.add(region);
+		dirtied_ = true;
+	}
+	return legs_.wrote(mirror::leg_error::write, p.legs, p.failed, log_failed, event_);
+}
+
 void kmirror::deal_with_failed() noexcept
 {
 	dm::held_bios bios;
@@ -580,26 +634,8 @@ void kmirror::deal_with_failed() noexcept
 
 		{
 			const dm::locked l(lock_);
-			const u64 region = region_of(p.sector);
 
-			/* A discard may be lost, but not by all. */
-			if (p.discards)
-				v = p.failed == p.legs ? mirror::verdict::bad : v;
-			else
-				v = legs_.wrote(p.kind == bio_kind::flush ?
-							mirror::leg_error::flush :
-							mirror::leg_error::write,
-						p.legs, p.failed,
-						log_health_ != mirror::log_health::alive, event_);
-			if (p.kind == bio_kind::write) {
-				if (!p.discards && log_.out_of_sync(region)) {
-					changed_.add(region);
-					dirtied_ = true;
-				}
-				writes_to(region)--;
-			} else {
-				flush_failed_ = true;
-			}
+			v = failed(p);
 		}
 		if (v == mirror::verdict::good)
 			b.end(0);
@@ -610,37 +646,52 @@ void kmirror::deal_with_failed() noexcept
 	}
 }
 
+/* What waited for recoveries comes again, to see whether it still has to. Under the lock. */
+void kmirror::unblock() noexcept
+{
+	while (const dm::bio b = waiting_.pop())
+		writes_.add(b);
+}
+
+/* Finds work for a slot that has none. Under the lock. */
+bool kmirror::ready_to_copy(slot &s) noexcept
+{
+	const bool stop = suspending_ || paused_;
+
+	if (s.is == slot::state::idle && !stop && log_.next_to_recover(s.region))
+		s.is = slot::state::waits;
+	if (s.is != slot::state::waits)
+		return false;
+	if (stop) {
+		log_.recovered(s.region, false);
+		log_.recover_again();
+		s.is = slot::state::idle;
+		unblock();
+		return false;
+	}
+	if (writes_to(s.region) != 0)
+		return false;
+	s.plan = legs_.plan(s.region, args_.region_sectors, target_.length());
+	s.is = slot::state::copies;
+	return true;
+}
+
 void kmirror::begin_recoveries() noexcept
 {
+	{
+		const dm::locked l(lock_);
+
+		if (again_)
+			log_.recover_again();
+		again_ = false;
+	}
 	for (slot &s : slots_) {
 		bool ready = false;
 
 		{
 			const dm::locked l(lock_);
-			const bool stop = suspending_ || paused_;
 
-			if (again_) {
-				log_.recover_again();
-				again_ = false;
-			}
-			if (s.is == slot::state::idle && !stop && log_.next_to_recover(s.region))
-				s.is = slot::state::waits;
-			if (s.is != slot::state::waits)
-				continue;
-			if (stop) {
-				log_.recovered(s.region, false);
-				log_.recover_again();
-				s.is = slot::state::idle;
-				while (const dm::bio b = waiting_.pop())
-					writes_.add(b);
-				continue;
-			}
-			if (writes_to(s.region) == 0) {
-				s.plan = legs_.plan(s.region, args_.region_sectors,
-						    target_.length());
-				s.is = slot::state::copies;
-				ready = true;
-			}
+			ready = ready_to_copy(s);
 		}
 		if (ready)
 			copy(s);
@@ -907,7 +958,7 @@ void kmirror::postsuspend() noexcept
 
 int kmirror::read_log(u64 &nr_known) noexcept
 {
-	const u64 sectors = mirror::log_sectors(log_.size(), log_device_.block_sectors());
+	const u64 sectors = log_sectors();
 	unsigned char *header = log_memory_.bytes();
 
 	nr_known = 0;
@@ -948,7 +999,7 @@ int kmirror::preresume() noexcept
 		legs_ = mirror::legs(args_, log_.nr_in_sync() == log_.size());
 	}
 	if (log_device_) {
-		const u64 sectors = mirror::log_sectors(log_.size(), log_device_.block_sectors());
+		const u64 sectors = log_sectors();
 
 		/* What of it fails is tried again before the first write. */
 		mirror::write_log_header(log_memory_.bytes(), log_.size());
