@@ -270,6 +270,9 @@ TEST(region_log, failed_recovery_is_never_in_sync)
 	EXPECT_EQ(m.log.nr_in_sync(), 1U);
 	/* What is in sync can be lost again. */
 	EXPECT_TRUE(m.log.clear(1));
+	EXPECT_EQ(m.log.next_dirty(0), 0U);
+	EXPECT_EQ(m.log.next_dirty(1), 2U);
+	EXPECT_EQ(m.log.next_dirty(m.log.size()), m.log.size());
 	m.log.recovered(1, false);
 	EXPECT_EQ(m.log.nr_in_sync(), 0U);
 	EXPECT_FALSE(m.log.clean(1));

@@ -143,6 +143,23 @@ crash() {
 	[ "$(copied)" = 0 ] || fail "copied without need: $(copied)"
 }
 
+# No leg is written as long as the log does not say so.
+log_first() {
+	local write
+	fill /dev/na 1
+	fill /dev/nb 1
+	dm slow '0 2048 delay /dev/nl 0 0 /dev/nl 0 5000'
+	mirror 'disk 3 /dev/mapper/slow 1024 nosync' '/dev/na /dev/nb'
+	fill /dev/mapper/m 2 10000 8 &
+	write=$!
+	sleep 2
+	check /dev/na 1 10000 8
+	check /dev/nb 1 10000 8
+	wait $write || fail 'it cannot be written'
+	check /dev/na 2 10000 8
+	check /dev/nb 2 10000 8
+}
+
 # A region is clean on disk a while after it was written.
 clean_again() {
 	fill /dev/na 1
@@ -485,6 +502,7 @@ modprobe kcopyd-mirror || echo "FAILED  $scenario: the module cannot be loaded"
 each 'two legs' two_legs
 each 'three legs, written while they are brought in sync' three_legs
 each 'after a crash, what was dirty is copied' crash
+each 'the log is written before the legs' log_first
 each 'what was written is clean later' clean_again
 each "a log of mainline's" from_mainline
 each 'a log for mainline' to_mainline
