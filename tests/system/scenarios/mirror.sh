@@ -46,7 +46,10 @@ until_in_sync() { until_ 60 all_in_sync; }
 copied() { sed -n 's/^sectors_read=//p' $stats; }
 
 # slow MS : makes a device of /dev/nb that takes so long to write
-slow() { dm slow "0 65536 delay /dev/nb 0 0 /dev/nb 0 $1"; }
+slow() {
+	dm slow "0 65536 delay /dev/nb 0 0 /dev/nb 0 $1"
+	slow=$(dmsetup info -c --noheadings --separator : -o major,minor slow)
+}
 
 # ended PID
 ended() { [ ! -d /proc/$1 ]; }
@@ -80,7 +83,8 @@ three_legs() {
 	fill /dev/na 1
 	fill /dev/nb 2
 	fill /dev/nc 3
-	dm m "0 60000 kmirror disk 3 /dev/nl 1024 sync 3 /dev/na 3000 /dev/nb 0 /dev/nc 8"
+	slow 100
+	dm m "0 60000 kmirror disk 3 /dev/nl 1024 sync 3 /dev/na 3000 /dev/mapper/slow 0 /dev/nc 8"
 	message rate 6000
 	while n=$(dmsetup status m | sed 's|.* \([0-9]*\)/59 1 .*|\1|') && [ $n -lt 59 ]; do
 		[ $n -ge $last ] || fail "from $last to $n regions"
@@ -91,7 +95,7 @@ three_legs() {
 		[ $n -lt 40 ] || message rate 0
 	done
 	[ $last -gt 0 ] || fail 'no progress was seen'
-	[ "$(dmsetup status m)" = "0 60000 kmirror 3 $na $nb $nc 59/59 1 AAA 3 disk $nl A" ] ||
+	[ "$(dmsetup status m)" = "0 60000 kmirror 3 $na $slow $nc 59/59 1 AAA 3 disk $nl A" ] ||
 		fail "state: $(dmsetup status m)"
 	remove
 	dd if=/dev/na bs=512 skip=3000 count=60000 2>/dev/null | md5sum >/tmp/a
