@@ -75,8 +75,8 @@ static int submit(struct kcopyd_client *kc, unsigned int nr)
 	reinit_completion(&all_ended);
 	for (i = 0; i < nr && !r; i++) {
 		const sector_t sector = (sector_t)i * COPY_SECTORS;
-		const struct io_region from = { source.bdev, sector, COPY_SECTORS };
-		const struct io_region to = { dest.bdev, sector, COPY_SECTORS };
+		struct io_region from = { source.bdev, sector, COPY_SECTORS };
+		struct io_region to = { dest.bdev, sector, COPY_SECTORS };
 
 		r = kcopyd_copy(kc, &from, 1, &to, 0, copied, NULL);
 	}
