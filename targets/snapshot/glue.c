@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kcopyd-snapshot: the targets "ksnapshot" and "ksnapshot-origin"; see snapshot.cpp. */
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+
+#include "targets/dm/module.h"
+#include "targets/snapshot/glue.h"
+
+/* A write to an origin looks at all its snapshots at one moment. */
+static DEFINE_SPINLOCK(everything);
+
+/* Snapshots come, go and take over from another one by one. */
+static DEFINE_MUTEX(devices);
+
+unsigned long ksnapshot_lock(void) __acquires(&everything)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&everything, flags);
+	return flags;
+}
+
+void ksnapshot_unlock(unsigned long flags) __releases(&everything)
+{
+	spin_unlock_irqrestore(&everything, flags);
+}
+
+void ksnapshot_lock_devices(void)
+{
+	mutex_lock(&devices);
+}
+
+void ksnapshot_unlock_devices(void)
+{
+	mutex_unlock(&devices);
+}
+
+MODULE_DESCRIPTION("Device-mapper snapshots that are copied by kcopyd");
+MODULE_AUTHOR("The kcopyd authors");
+MODULE_LICENSE("GPL");
