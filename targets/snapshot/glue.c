@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* kcopyd-snapshot: the targets "ksnapshot" and "ksnapshot-origin"; see snapshot.cpp. */
+/* kcopyd-snapshot: the targets "ksnapshot" and "ksnap-origin"; see snapshot.cpp. */
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The targets "ksnapshot" and "ksnapshot-origin": what a device was at a moment. What is in
+ * The targets "ksnapshot" and "ksnap-origin": what a device was at a moment. What is in
  * a table, in the status and on disk is as of mainline's "snapshot"; see args.hpp and
  * store.hpp.
  *
@@ -1101,7 +1101,7 @@ int ksnapshot::load() noexcept
 }
 
 constexpr kdm_ops snapshot_ops = dm::ops_of<ksnapshot>("ksnapshot", 1, 0, 0);
-constexpr kdm_ops origin_ops = dm::ops_of<korigin>("ksnapshot-origin", 1, 0, 0);
+constexpr kdm_ops origin_ops = dm::ops_of<korigin>("ksnap-origin", 1, 0, 0);
 
 } /* namespace */
 

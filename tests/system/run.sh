@@ -132,13 +132,13 @@ done
 
 if ((${#scenarios[@]})); then
 	build 6.1
-	guest scenarios --mem 2048 --timeout 1500 "${common[@]}" --kmod dm-mirror \
+	guest scenarios --mem 2048 --timeout 1500 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
 		--add "$(command -v sfdisk)" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
 		--module "$modules/kcopyd_costs.ko" \
 		--module "$modules/kcopyd-dm.ko" --module "$modules/kcopyd-dm-skeleton.ko" \
-		--module "$modules/kcopyd-mirror.ko" \
+		--module "$modules/kcopyd-mirror.ko" --module "$modules/kcopyd-snapshot.ko" \
 		tests/system/guest.sh "${scenarios[@]}"
 fi
 

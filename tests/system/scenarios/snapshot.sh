@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
+# shellcheck disable=SC2015,SC2034,SC2086,SC2154 # they share variables with guest.sh
+#
+# The targets ksnapshot and ksnap-origin. /dev/na is the origin, /dev/nb the store.
+
+# wipe DEVICE : there is no store on it
+wipe() {
+	dd if=/dev/zero of="$1" bs=64k count=1 2>/dev/null
+	blockdev --flushbufs "$1"
+}
+
+# snapshot TYPE CHUNK [FEATURES] : of what /dev/na holds
+snapshot() {
+	fill /dev/na 1
+	wipe /dev/nb
+	dm snap "0 65536 ksnapshot /dev/na /dev/nb $*"
+	dm origin '0 65536 ksnap-origin /dev/na'
+}
+
+# again TABLE : the snapshot with another table, after it was removed
+again() {
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	dm snap "0 65536 $1"
+}
+
+# allocated : sectors of the store in use
+allocated() { dmsetup status snap | sed 's/.* \([0-9]*\)\/.*/\1/'; }
+
+status_is() {
+	[ "$(dmsetup status snap)" = "0 65536 ksnapshot $1" ] ||
+		fail "status: $(dmsetup status snap), not $1"
+}
+
+# What is in them after changed()
+changed_ok() {
+	check /dev/mapper/origin 1 0 1000
+	check /dev/mapper/origin 2 1000 3000
+	check /dev/mapper/origin 1 4000 36001
+	check /dev/mapper/origin 2 40001 999
+	check /dev/mapper/origin 1 41000 24536
+	snap_ok
+}
+
+snap_ok() {
+	check /dev/mapper/snap 1 0 20000
+	check /dev/mapper/snap 3 20000 500
+	check /dev/mapper/snap 1 20500 45036
+}
+
+# Both change, in whole chunks and in parts of them.
+changed() {
+	fill /dev/mapper/origin 2 1000 3000
+	fill /dev/mapper/origin 2 40001 999
+	check /dev/mapper/snap 1
+	fill /dev/mapper/snap 3 20000 500
+	changed_ok
+}
+
+persistent() {
+	snapshot P "$1"
+	[ "$(dmsetup table snap)" = "0 65536 ksnapshot $(cat /sys/block/na/dev) $(cat /sys/block/nb/dev) P $1" ] ||
+		fail "table: $(dmsetup table snap)"
+	[ "$(dmsetup table origin)" = "0 65536 ksnap-origin $(cat /sys/block/na/dev)" ] ||
+		fail "table: $(dmsetup table origin)"
+	changed
+	before=$(dmsetup status snap)
+	again "ksnapshot /dev/na /dev/nb P 0"
+	[ "$(dmsetup status snap)" = "$before" ] || fail "status: $(dmsetup status snap), not $before"
+	changed_ok
+	# It goes on with the store.
+	fill /dev/mapper/origin 2 0 60000
+	snap_ok
+}
+
+transient() {
+	snapshot N 8
+	changed
+	fill /dev/mapper/origin 2
+	snap_ok
+	# Without metadata, but for what 500 sectors wrote it is a copy of each chunk.
+	status_is '65536/65536 0'
+}
+
+# A write of a whole chunk reads nothing of the origin.
+whole_chunks() {
+	local before
+	snapshot P 16
+	before=$(awk '{ print $3 }' /sys/block/na/stat)
+	dd if=/dev/zero of=/dev/mapper/snap bs=8k count=16 oflag=direct 2>/dev/null || fail 'no write'
+	[ "$(awk '{ print $3 }' /sys/block/na/stat)" -eq "$before" ] || fail 'the origin was read'
+	[ "$(allocated)" -eq $((18 * 16)) ] || fail "allocated: $(allocated)"
+	dd if=/dev/mapper/snap bs=8k count=16 iflag=direct 2>/dev/null | tr -d '\0' | grep -q . &&
+		fail 'not what was written'
+	check /dev/mapper/snap 1 256 65280
+	dd if=/dev/zero of=/dev/mapper/snap bs=4k seek=64 count=1 oflag=direct 2>/dev/null
+	[ "$(awk '{ print $3 }' /sys/block/na/stat)" -gt "$before" ] || fail 'no chunk was copied'
+}
+
+# Several snapshots of one origin, with chunks of several sizes
+several() {
+	local i size=32
+	snapshot P 16
+	for i in 1 2 3; do
+		dm store$i "0 12288 linear /dev/nc $((i * 16384))"
+		wipe /dev/mapper/store$i
+		dm snap$i "0 65536 ksnapshot /dev/na /dev/mapper/store$i P $size"
+		size=$((size * 2))
+	done
+	fill /dev/mapper/snap2 3 9000 100
+	fill /dev/mapper/origin 2 8192 4096
+	for i in '' 1 3; do
+		check /dev/mapper/snap$i 1
+	done
+	check /dev/mapper/snap2 3 9000 100
+	check /dev/mapper/snap2 1 0 9000
+	check /dev/mapper/snap2 1 9100 56436
+	check /dev/mapper/origin 2 8192 4096
+	# Nothing is copied twice.
+	[ "$(allocated)" -eq $(((2 + 256) * 16)) ] || fail "allocated: $(allocated)"
+}
+
+# A store of mainline's, and one for mainline
+with_mainline() {
+	snapshot P 16
+	changed
+	again 'snapshot /dev/na /dev/nb P 16'
+	changed_ok
+	fill /dev/mapper/snap 4 60000 64
+	again 'ksnapshot /dev/na /dev/nb P 16'
+	check /dev/mapper/snap 4 60000 64
+	check /dev/mapper/snap 3 20000 500
+	check /dev/mapper/snap 1 0 20000
+	check /dev/mapper/snap 1 20500 39500
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	# And one that mainline begins
+	wipe /dev/nb
+	dm snap '0 65536 snapshot /dev/na /dev/nb P 64'
+	fill /dev/mapper/snap 5 0 6400
+	again 'ksnapshot /dev/na /dev/nb P 16'
+	check /dev/mapper/snap 5 0 6400
+	check /dev/mapper/snap 2 40001 999
+	dmsetup table snap | grep -q ' P 64$' || fail "table: $(dmsetup table snap)"
+}
+
+small_store() {
+	fill /dev/na 1
+	dm store '0 2048 linear /dev/nb 0'
+	wipe /dev/mapper/store
+	dm snap "0 65536 ksnapshot /dev/na /dev/mapper/store $1 16"
+	dm origin '0 65536 ksnap-origin /dev/na'
+}
+
+# A store that is full makes the snapshot invalid, for good; the origin goes on.
+full() {
+	small_store P
+	fill /dev/mapper/origin 2
+	status_is Invalid
+	! sectors check /dev/mapper/snap 1 0 8 >/dev/null 2>&1 || fail 'it is still read'
+	check /dev/mapper/origin 2
+	again 'ksnapshot /dev/na /dev/mapper/store P 16'
+	status_is Invalid
+	again 'snapshot /dev/na /dev/mapper/store P 16'
+	dmsetup status snap | grep -q Invalid || fail 'mainline takes it'
+}
+
+# With PO, writes to it fail and what it has stays.
+overflow() {
+	small_store PO
+	! sectors fill /dev/mapper/snap 3 0 4096 >/dev/null 2>&1 || fail 'there was room'
+	status_is Overflow
+	check /dev/mapper/snap 1 8192 1000
+}
+
+bad_origin() {
+	snapshot P 16
+	bad na 5000 5000
+	sectors fill /dev/mapper/origin 2 4992 8 >/dev/null
+	status_is Invalid
+}
+
+discards() {
+	no_null_blk na
+	no_null_blk nb
+	null_blk na discard=1
+	null_blk nb discard=1
+	snapshot P 16 1 discard_zeroes_cow
+	fill /dev/mapper/snap 3 0 64
+	blkdiscard -o 0 -l 16384 /dev/mapper/snap || fail 'discards are refused'
+	[ -z "$(dd if=/dev/mapper/snap bs=16k count=1 iflag=direct 2>/dev/null | tr -d '\0')" ] ||
+		fail 'not zeroes'
+	check /dev/mapper/snap 3 32 32
+	check /dev/mapper/snap 1 64 65472
+}
+
+# Another table takes over, with the same store.
+takes_over() {
+	snapshot P 16
+	changed
+	dmsetup suspend snap --noudevsync
+	echo '0 65536 ksnapshot /dev/na /dev/nb P 16' | dmsetup reload snap --noudevsync &&
+		dmsetup resume snap --noudevsync || fail 'not taken over'
+	changed_ok
+	fill /dev/mapper/origin 2 0 60000
+	snap_ok
+	# Not while it is in use
+	! echo '0 65536 ksnapshot /dev/na /dev/nb P 16' |
+		dmsetup create other --noudevsync 2>/dev/null || fail 'two have a store'
+	snap_ok
+}
+
+# refused TEXT ARGUMENTS
+refused() {
+	dmesg -c >/dev/null
+	! echo "0 65536 ksnapshot $2" | dmsetup create s --noudevsync 2>/dev/null ||
+		fail "accepted: $2"
+	dmesg | grep -q "ksnapshot: .*$1" || fail "for '$2', the log says: $(dmesg | tail -n 2)"
+	dmsetup remove s --noudevsync 2>/dev/null || true
+}
+
+bad_input() {
+	wipe /dev/nb
+	refused 'There are fewer than 4 arguments' '/dev/na /dev/nb P'
+	refused 'The exception store is none of P, PO and N' '/dev/na /dev/nb X 16'
+	refused 'The chunk size is not a number' '/dev/na /dev/nb P x'
+	refused 'The chunk size is not a power of two' '/dev/na /dev/nb P 24'
+	refused 'The chunk size of a transient store is 0' '/dev/na /dev/nb N 0'
+	refused 'A feature is neither' '/dev/na /dev/nb P 16 1 other'
+	refused 'discard_passdown_origin needs discard_zeroes_cow' \
+		'/dev/na /dev/nb P 16 1 discard_passdown_origin'
+	refused 'There are too many arguments' '/dev/na /dev/nb P 16 0 0'
+	refused 'The origin cannot be opened' '/dev/none /dev/nb P 16'
+	refused 'The COW device cannot be opened' '/dev/na /dev/none P 16'
+	refused 'The origin and the COW device are the same' '/dev/na /dev/na P 16'
+	refused 'The COW device is too small' '/dev/na /dev/nb P 65536'
+}
+
+# store OCTAL OFFSET : this byte there, on /dev/nb
+store() {
+	printf %b "\\0$1" | dd of=/dev/nb bs=1 seek=$2 conv=notrunc 2>/dev/null
+	blockdev --flushbufs /dev/nb
+}
+
+# untouched TEXT
+untouched() {
+	local before
+	before=$(md5sum </dev/nb)
+	refused "$1" '/dev/na /dev/nb P 16'
+	blockdev --flushbufs /dev/nb
+	[ "$(md5sum </dev/nb)" = "$before" ] || fail "changed: $1"
+}
+
+bad_store() {
+	fill /dev/nb 7
+	untouched 'something else than a store'
+	snapshot P 16
+	changed
+	dmsetup remove snap --noudevsync
+	store 002 8
+	untouched 'of a version that is not known'
+	store 001 8
+	store 003 12
+	untouched 'a chunk size that there cannot be'
+	store 020 12
+	# The first exception says that its data is where the exceptions are.
+	store 001 8200
+	untouched 'exceptions that there cannot be'
+}
+
+# each NAME FUNCTION ARGUMENTS...
+each() {
+	no_null_blks
+	for name in na nb nc; do
+		null_blk $name
+	done
+	case_ "$@"
+	no_dm
+}
+
+modprobe kcopyd-snapshot || echo "FAILED  $scenario: the module cannot be loaded"
+modprobe dm-snapshot
+each 'a persistent snapshot' persistent 16
+each 'one with large chunks' persistent 1024
+each 'a transient snapshot' transient
+each 'writes of whole chunks' whole_chunks
+each 'four snapshots of one origin' several
+each 'stores of mainline, and for it' with_mainline
+each 'a store that is full' full
+each 'a store that overflows' overflow
+each 'an origin that cannot be read' bad_origin
+each 'discards' discards
+each 'a table that takes over' takes_over
+each 'bad input' bad_input
+each 'stores that are refused' bad_store
+no_null_blks
+rmmod dm-snapshot
+rmmod kcopyd-snapshot || echo "FAILED  $scenario: the module cannot be unloaded"
+rmmod kcopyd-dm
