@@ -168,7 +168,7 @@ private:
 	void own_go_on(dm::bio b) noexcept;
 	void tell() noexcept;
 
-	[[nodiscard]] int peek() noexcept;
+	[[nodiscard]] int peek(u32 &chunk) noexcept;
 	[[nodiscard]] int take_over() noexcept;
 	[[nodiscard]] int load() noexcept;
 	[[nodiscard]] int start_store() noexcept;
@@ -341,7 +341,7 @@ int ksnapshot::init(const dm::arguments &args) noexcept
 	if (args_.chunk_sectors == 0)
 		args_.chunk_sectors = snapshot::default_chunk(cow_.block_sectors() * 512);
 	if (args_.persistent) {
-		if (const int r = peek())
+		if (const int r = peek(args_.chunk_sectors))
 			return r;
 	}
 	if (const char *wrong = snapshot::check_chunk(
@@ -390,15 +390,17 @@ int ksnapshot::init(const dm::arguments &args) noexcept
 }
 
 /* What the header of the store says, which is not changed. */
-int ksnapshot::peek() noexcept
+int ksnapshot::peek(u32 &chunk) noexcept
 {
 	dm::memory block;
 
+	fresh_ = false;
+	was_invalid_ = false;
 	if (block.allocate(u64{ cow_.block_sectors() } * 512) != 0)
 		return target_.fail("No memory for the snapshot", -kcopyd::enomem);
 	if (const int r = io_.read(cow_, 0, cow_.block_sectors(), block.bytes()))
 		return target_.fail("The store cannot be read", r);
-	switch (snapshot::read_store_header(block.bytes(), args_.chunk_sectors)) {
+	switch (snapshot::read_store_header(block.bytes(), chunk)) {
 	case snapshot::store_kind::fresh:
 		fresh_ = true;
 		return 0;
@@ -986,9 +988,7 @@ int ksnapshot::take_over() noexcept
 		is_ = condition::loading;
 		if (!from)
 			return 0;
-		was_invalid_ = from->is_ == condition::invalid;
-		fresh_ = false;
-		if (!was_invalid_)
+		if (from->is_ != condition::invalid)
 			from->is_ = condition::idle;
 	}
 	from->settle();
@@ -1007,13 +1007,23 @@ int ksnapshot::preresume() noexcept
 		target_.log("the COW device %s is in use", cow_.name());
 		return r;
 	}
-	if (args_.persistent && !was_invalid_)
+	/* Somebody may have begun a store since the table was loaded. */
+	if (args_.persistent) {
+		u32 chunk = args_.chunk_sectors;
+
+		r = peek(chunk);
+		if (r == 0 && chunk != args_.chunk_sectors)
+			r = -kcopyd::einval;
+		if (r != 0)
+			target_.log("the store on %s is not what it was", cow_.name());
+	}
+	if (r == 0 && args_.persistent && !was_invalid_)
 		r = fresh_ ? start_store() : load();
 	{
 		const locked l;
 
 		is_ = r == 0 ? condition::active : condition::idle;
-		if (was_invalid_) {
+		if (r == 0 && was_invalid_) {
 			is_ = condition::invalid;
 			dropped_ = true;
 		}
