@@ -132,7 +132,7 @@ done
 
 if ((${#scenarios[@]})); then
 	build 6.1
-	guest scenarios --mem 2048 --timeout 1500 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
+	guest scenarios --mem 2048 --timeout 2400 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
 		--add "$(command -v sfdisk)" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
