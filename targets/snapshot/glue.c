@@ -12,7 +12,8 @@ static DEFINE_SPINLOCK(everything);
 /* Snapshots come, go and take over from another one by one. */
 static DEFINE_MUTEX(devices);
 
-unsigned long ksnapshot_lock(void) __acquires(&everything)
+unsigned long ksnapshot_lock(void)
+	__acquires(everything)
 {
 	unsigned long flags;
 
@@ -20,7 +21,8 @@ unsigned long ksnapshot_lock(void) __acquires(&everything)
 	return flags;
 }
 
-void ksnapshot_unlock(unsigned long flags) __releases(&everything)
+void ksnapshot_unlock(unsigned long flags)
+	__releases(everything)
 {
 	spin_unlock_irqrestore(&everything, flags);
 }

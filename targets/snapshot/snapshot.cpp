@@ -54,6 +54,8 @@ public:
 
 	int init(const dm::arguments &args) noexcept;
 	kdm_mapped map(dm::bio b, per_bio &p) noexcept;
+	/* Nothing is to be said of it. */
+	// NOLINTNEXTLINE(readability-convert-member-functions-to-static)
 	void status(kdm_text &text) const noexcept { dm::line line(text); }
 	void table(kdm_text &text) const noexcept { dm::line(text).add(device_.name()); }
 	int devices(kdm_device_fn fn, void *context) const noexcept
@@ -149,7 +151,15 @@ private:
 		killed
 	};
 
+	[[nodiscard]] int open_devices() noexcept;
+	[[nodiscard]] int choose_chunk() noexcept;
+	[[nodiscard]] int allocate() noexcept;
+	[[nodiscard]] int prepare_copies() noexcept;
+
+	[[nodiscard]] bool waits_for(dm::bio b, u64 sector, bool held) noexcept;
 	[[nodiscard]] way route(dm::bio b, per_bio &p) noexcept;
+	[[nodiscard]] way zero(dm::bio b, u64 from, u64 to) noexcept;
+	[[nodiscard]] way copy_first(dm::bio b, per_bio &p, u64 chunk) noexcept;
 	[[nodiscard]] slot *slot_of(u64 chunk) noexcept;
 	[[nodiscard]] slot *free_slot() noexcept;
 	[[nodiscard]] slot *begin(u64 chunk, bool &full) noexcept;
@@ -161,15 +171,18 @@ private:
 	void start_all() noexcept;
 	void start(slot &s) noexcept;
 	void commit() noexcept;
+	[[nodiscard]] bool commit_next(bool &write) noexcept;
 	[[nodiscard]] bool write_area() noexcept;
 	void publish() noexcept;
 	void drain() noexcept;
+	void end_whole(dm::bio b, bool zeroed, int error) noexcept;
 	void feed() noexcept;
 	void own_go_on(dm::bio b) noexcept;
 	void tell() noexcept;
 
 	[[nodiscard]] int peek(u32 &chunk) noexcept;
 	[[nodiscard]] int take_over() noexcept;
+	[[nodiscard]] int open_store() noexcept;
 	[[nodiscard]] int load() noexcept;
 	[[nodiscard]] int start_store() noexcept;
 	[[nodiscard]] bool add_loaded(const snapshot::exception &e) noexcept;
@@ -187,7 +200,7 @@ private:
 	[[nodiscard]] u64 chunk_bytes() const noexcept { return u64{ args_.chunk_sectors } * 512; }
 
 	/* All that there are, under the lock. */
-	static ksnapshot *all_;
+	static ksnapshot *all;
 
 	dm::target target_;
 	snapshot::args args_;
@@ -224,7 +237,7 @@ private:
 	bool dropped_ = false; /* the store says that it is invalid */
 };
 
-ksnapshot *ksnapshot::all_ = nullptr;
+ksnapshot *ksnapshot::all = nullptr;
 
 /* ------------------------------------------------------------------------- */
 /* The origin */
@@ -277,7 +290,7 @@ u32 ksnapshot::smallest_chunk(const block_device *origin) noexcept
 {
 	u32 least = 0;
 
-	for (const ksnapshot *s = all_; s; s = s->next_) {
+	for (const ksnapshot *s = all; s; s = s->next_) {
 		if (kdm_bdev(s->origin_.get()) == origin &&
 		    (least == 0 || s->args_.chunk_sectors < least))
 			least = s->args_.chunk_sectors;
@@ -289,36 +302,42 @@ bool ksnapshot::hold(const block_device *origin, dm::bio b, u64 sector) noexcept
 {
 	bool held = false;
 
-	for (ksnapshot *s = all_; s; s = s->next_) {
-		if (kdm_bdev(s->origin_.get()) != origin || sector >= s->target_.length())
-			continue;
-		if (s->is_ == condition::loading) {
-			if (!held)
-				s->origins_.add(b);
+	/* It waits for one of them, and then looks for the others. */
+	for (ksnapshot *s = all; s; s = s->next_) {
+		if (kdm_bdev(s->origin_.get()) == origin && sector < s->target_.length() &&
+		    s->waits_for(b, sector, held))
 			held = true;
-		}
+	}
+	return held;
+}
 
-		const u64 chunk = s->chunk_of(sector);
-		slot *of = s->slot_of(chunk);
+/* Must a write to the origin wait for this snapshot? @held: it is held already. */
+bool ksnapshot::waits_for(dm::bio b, u64 sector, bool held) noexcept
+{
+	dm::held_bios *in = &origins_;
+
+	if (is_ != condition::loading) {
+		const u64 chunk = chunk_of(sector);
+		slot *of = slot_of(chunk);
 
 		if (!of) {
-			if (s->is_ != condition::active || s->exceptions_.find(chunk))
-				continue;
+			if (is_ != condition::active || exceptions_.find(chunk))
+				return false;
 
 			bool full = false;
 
-			of = s->begin(chunk, full);
+			of = begin(chunk, full);
 			if (full) {
-				s->invalidate("it is full");
-				continue;
+				invalidate("it is full");
+				return false;
 			}
 		}
-		/* It waits for one of them, and then looks for the others. */
-		if (!held)
-			(of ? of->origins : s->origins_).add(b);
-		held = true;
+		if (of)
+			in = &of->origins;
 	}
-	return held;
+	if (!held)
+		in->add(b);
+	return true;
 }
 
 /* ------------------------------------------------------------------------- */
@@ -328,6 +347,28 @@ int ksnapshot::init(const dm::arguments &args) noexcept
 {
 	if (const char *wrong = snapshot::read_args(args.all(), snapshot::role::snapshot, args_))
 		return target_.fail(wrong);
+	if (const int r = open_devices())
+		return r;
+	if (const int r = choose_chunk())
+		return r;
+	if (allocate() != 0)
+		return target_.fail("No memory for the snapshot", -kcopyd::enomem);
+	if (const int r = prepare_copies())
+		return r;
+	target_.wants(1, args_.discard_zeroes_cow ? 1 : 0, 0);
+	if (const int r = target_.split_at(args_.chunk_sectors))
+		return target_.fail("The chunk size is too large", r);
+
+	const devices_locked d;
+	const locked l;
+
+	next_ = all;
+	all = this;
+	return 0;
+}
+
+int ksnapshot::open_devices() noexcept
+{
 	if (const int r = origin_.open(target_, args_.origin))
 		return target_.fail("The origin cannot be opened", r);
 	if (const int r = cow_.open(target_, args_.cow))
@@ -338,6 +379,12 @@ int ksnapshot::init(const dm::arguments &args) noexcept
 	args_.cow = cow_.name();
 	if (const int r = io_.create())
 		return target_.fail("No memory for I/O", r);
+	return 0;
+}
+
+/* That of the table, or of the store. */
+int ksnapshot::choose_chunk() noexcept
+{
 	if (args_.chunk_sectors == 0)
 		args_.chunk_sectors = snapshot::default_chunk(cow_.block_sectors() * 512);
 	if (args_.persistent) {
@@ -347,25 +394,34 @@ int ksnapshot::init(const dm::arguments &args) noexcept
 	if (const char *wrong = snapshot::check_chunk(
 		    args_.chunk_sectors, cow_.block_sectors() * 512, origin_.block_sectors() * 512))
 		return target_.fail(wrong);
-
-	const u64 chunks = cow_.sectors() / args_.chunk_sectors;
-	const u64 nr_buckets =
-		snapshot::exceptions::buckets_for(chunks, snapshot::exceptions::kind::complete);
-
 	if (args_.persistent && !snapshot::store::fits(args_.chunk_sectors, cow_.sectors()))
 		return target_.fail("The COW device is too small");
-	if (buckets_.allocate(nr_buckets * sizeof(snapshot::run *)) != 0 ||
-	    (args_.persistent &&
-	     (area_.allocate(chunk_bytes()) != 0 || scratch_.allocate(chunk_bytes()) != 0)))
-		return target_.fail("No memory for the snapshot", -kcopyd::enomem);
+	return 0;
+}
+
+int ksnapshot::allocate() noexcept
+{
+	constexpr auto complete = snapshot::exceptions::kind::complete;
+	const u64 chunks = cow_.sectors() / args_.chunk_sectors;
+	const u64 nr_buckets = snapshot::exceptions::buckets_for(chunks, complete);
+
+	if (const int r = buckets_.allocate(nr_buckets * sizeof(void *)))
+		return r;
+	if (args_.persistent) {
+		if (const int r = area_.allocate(chunk_bytes()))
+			return r;
+		if (const int r = scratch_.allocate(chunk_bytes()))
+			return r;
+	}
 	exceptions_ = snapshot::exceptions(reinterpret_cast<snapshot::run **>(buckets_.bytes()),
-					   nr_buckets, snapshot::exceptions::kind::complete);
+					   nr_buckets, complete);
 	store_ = snapshot::store(area_.bytes(), args_.chunk_sectors, cow_.sectors());
 	transient_ = snapshot::transient_store(args_.chunk_sectors, cow_.sectors());
+	return worker_.create<&ksnapshot::work>("ksnapshot", *this);
+}
 
-	if (const int r = worker_.create<&ksnapshot::work>("ksnapshot", *this))
-		return target_.fail("No worker", r);
-
+int ksnapshot::prepare_copies() noexcept
+{
 	kcopyd::result<kcopyd::client> client = kcopyd::client::create("ksnapshot", client_pages);
 
 	if (!client)
@@ -377,15 +433,6 @@ int ksnapshot::init(const dm::arguments &args) noexcept
 		if (!s.spare || s.request.reserve(1) != 0)
 			return target_.fail("No memory to copy", -kcopyd::enomem);
 	}
-	target_.wants(1, args_.discard_zeroes_cow ? 1 : 0, 0);
-	if (const int r = target_.split_at(args_.chunk_sectors))
-		return target_.fail("The chunk size is too large", r);
-
-	const devices_locked d;
-	const locked l;
-
-	next_ = all_;
-	all_ = this;
 	return 0;
 }
 
@@ -428,7 +475,7 @@ ksnapshot::~ksnapshot()
 		{
 			const locked l;
 
-			for (ksnapshot **at = &all_; *at; at = &(*at)->next_) {
+			for (ksnapshot **at = &all; *at; at = &(*at)->next_) {
 				if (*at != this)
 					continue;
 				*at = next_;
@@ -540,24 +587,10 @@ ksnapshot::way ksnapshot::route(dm::bio b, per_bio &p) noexcept
 	if (is_ != condition::active || (overflowed_ && op != KDM_READ))
 		return way::killed;
 	if (const snapshot::run *r = exceptions_.find(chunk)) {
-		if (op != KDM_DISCARD || !covers(b, p.sector)) {
-			b.remap(cow_, r->to_of(chunk) * args_.chunk_sectors + behind);
-			return way::remapped;
-		}
-
-		slot *s = free_slot();
-
-		if (!s) {
-			own_.add(b);
-			return way::held;
-		}
-		s->is = slot::state::starts;
-		s->zeroes = true;
-		s->from = chunk;
-		s->to = r->to_of(chunk);
-		s->bio = b.get();
-		worker_.wake();
-		return way::held;
+		if (op == KDM_DISCARD && covers(b, p.sector))
+			return zero(b, chunk, r->to_of(chunk));
+		b.remap(cow_, r->to_of(chunk) * args_.chunk_sectors + behind);
+		return way::remapped;
 	}
 	/* Nothing is copied to be discarded. */
 	if (op == KDM_DISCARD && !args_.discard_passdown_origin)
@@ -572,6 +605,30 @@ ksnapshot::way ksnapshot::route(dm::bio b, per_bio &p) noexcept
 		b.remap(origin_, p.sector);
 		return way::remapped;
 	}
+	return copy_first(b, p, chunk);
+}
+
+/* A chunk that is discarded is zeroes: it has an exception. */
+ksnapshot::way ksnapshot::zero(dm::bio b, u64 from, u64 to) noexcept
+{
+	slot *s = free_slot();
+
+	if (!s) {
+		own_.add(b);
+		return way::held;
+	}
+	s->is = slot::state::starts;
+	s->zeroes = true;
+	s->from = from;
+	s->to = to;
+	s->bio = b.get();
+	worker_.wake();
+	return way::held;
+}
+
+/* A write to a chunk that is the origin's still. */
+ksnapshot::way ksnapshot::copy_first(dm::bio b, per_bio &p, u64 chunk) noexcept
+{
 	if (slot *s = slot_of(chunk)) {
 		s->own.add(b);
 		return way::held;
@@ -592,7 +649,7 @@ ksnapshot::way ksnapshot::route(dm::bio b, per_bio &p) noexcept
 	}
 	if (!s) {
 		own_.add(b);
-	} else if (op == KDM_WRITE && covers(b, p.sector)) {
+	} else if (b.op() == KDM_WRITE && covers(b, p.sector)) {
 		p.writes = s;
 		s->bio = b.get();
 	} else {
@@ -782,40 +839,52 @@ void ksnapshot::start(slot &s) noexcept
 /* In the order in which chunks were allocated, as a merge needs it. */
 void ksnapshot::commit() noexcept
 {
-	for (;;) {
-		bool write = true;
-		bool valid = true;
+	bool write = false;
 
-		{
-			const locked l;
-			slot *s = first_;
-
-			if (!s || s->is != slot::state::ended)
-				return;
-			first_ = s->next;
-			if (!first_)
-				last_ = nullptr;
-			s->is = slot::state::committed;
-			if (s->error != 0)
-				invalidate("a chunk could not be copied");
-			valid = is_ != condition::invalid;
-			if (args_.persistent && s->error != 0)
-				(void)store_.forget();
-			else if (args_.persistent && valid)
-				write = store_.commit({ s->from, s->to });
-		}
-		if (args_.persistent && valid && write && !write_area()) {
+	while (commit_next(write)) {
+		if (!write)
+			continue;
+		if (!write_area()) {
 			const locked l;
 
 			invalidate("the store cannot be written");
 		}
-		if (write)
-			publish();
+		publish();
 	}
 }
 
+/* False if the next one has not ended. @write: what is committed is to be on disk now. */
+bool ksnapshot::commit_next(bool &write) noexcept
+{
+	const locked l;
+	slot *s = first_;
+
+	if (!s || s->is != slot::state::ended)
+		return false;
+	first_ = s->next;
+	if (!first_)
+		last_ = nullptr;
+	s->is = slot::state::committed;
+	write = true;
+	if (s->error != 0)
+		invalidate("a chunk could not be copied");
+	if (args_.persistent && s->error != 0)
+		(void)store_.forget();
+	else if (args_.persistent && is_ != condition::invalid)
+		write = store_.commit({ s->from, s->to });
+	return true;
+}
+
+/* There is nothing to write where there is no store, or none that is valid. */
 bool ksnapshot::write_area() noexcept
 {
+	{
+		const locked l;
+
+		if (!args_.persistent || is_ == condition::invalid)
+			return true;
+	}
+
 	const u64 chunk = args_.chunk_sectors;
 	const u64 next = store_.is_full() ? store_.next_chunk() : 0;
 
@@ -876,19 +945,28 @@ void ksnapshot::drain() noexcept
 			s.error = 0;
 			s.is = slot::state::free;
 		}
-		if (b && zeroed && error == 0 && args_.discard_passdown_origin) {
-			b.remap(origin_, b.data<ksnapshot>().sector);
-			b.submit();
-		} else if (b) {
-			if (!zeroed)
-				b.restore(b.data<ksnapshot>().place);
-			b.end(error);
-		}
+		if (b)
+			end_whole(b, zeroed, error);
 		while (const dm::bio held = own.pop())
 			own_go_on(held);
 		while (const dm::bio held = origins.pop())
 			korigin::go_on(held);
 	}
+}
+
+/* What was for a whole chunk: a discard, of which zeroes were made, or a write. */
+void ksnapshot::end_whole(dm::bio b, bool zeroed, int error) noexcept
+{
+	const per_bio &p = b.data<ksnapshot>();
+
+	if (zeroed && error == 0 && args_.discard_passdown_origin) {
+		b.remap(origin_, p.sector);
+		b.submit();
+		return;
+	}
+	if (!zeroed)
+		b.restore(p.place);
+	b.end(error);
 }
 
 void ksnapshot::own_go_on(dm::bio b) noexcept
@@ -976,7 +1054,7 @@ int ksnapshot::take_over() noexcept
 	{
 		const locked l;
 
-		for (ksnapshot *s = all_; s; s = s->next_) {
+		for (ksnapshot *s = all; s; s = s->next_) {
 			if (s == this || kdm_bdev(s->cow_.get()) != kdm_bdev(cow_.get()) ||
 			    s->is_ == condition::idle)
 				continue;
@@ -1007,18 +1085,8 @@ int ksnapshot::preresume() noexcept
 		target_.log("the COW device %s is in use", cow_.name());
 		return r;
 	}
-	/* Somebody may have begun a store since the table was loaded. */
-	if (args_.persistent) {
-		u32 chunk = args_.chunk_sectors;
-
-		r = peek(chunk);
-		if (r == 0 && chunk != args_.chunk_sectors)
-			r = -kcopyd::einval;
-		if (r != 0)
-			target_.log("the store on %s is not what it was", cow_.name());
-	}
-	if (r == 0 && args_.persistent && !was_invalid_)
-		r = fresh_ ? start_store() : load();
+	if (args_.persistent)
+		r = open_store();
 	{
 		const locked l;
 
@@ -1033,6 +1101,23 @@ int ksnapshot::preresume() noexcept
 	if (was_invalid_)
 		target_.log("the snapshot on %s was invalid before", cow_.name());
 	return r;
+}
+
+int ksnapshot::open_store() noexcept
+{
+	u32 chunk = args_.chunk_sectors;
+	int r = peek(chunk);
+
+	/* Somebody may have begun a store since the table was loaded. */
+	if (r == 0 && chunk != args_.chunk_sectors)
+		r = -kcopyd::einval;
+	if (r != 0) {
+		target_.log("the store on %s is not what it was", cow_.name());
+		return r;
+	}
+	if (was_invalid_)
+		return 0;
+	return fresh_ ? start_store() : load();
 }
 
 void ksnapshot::resume() noexcept
