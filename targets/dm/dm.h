@@ -102,7 +102,6 @@ struct kdm_bio_place {
 
 /* Locks, and work in process context: see run.c. */
 struct kdm_lock;
-struct kdm_mutex;
 struct kdm_worker;
 
 /* I/O of a target's own: see io.c. */
@@ -251,10 +250,6 @@ int kdm_lock_create(struct kdm_lock **result);
 void kdm_lock_destroy(struct kdm_lock *lock);
 unsigned long kdm_lock_take(struct kdm_lock *lock);
 void kdm_lock_release(struct kdm_lock *lock, unsigned long flags);
-int kdm_mutex_create(struct kdm_mutex **result);
-void kdm_mutex_destroy(struct kdm_mutex *mutex);
-void kdm_mutex_take(struct kdm_mutex *mutex);
-void kdm_mutex_release(struct kdm_mutex *mutex);
 int kdm_worker_create(const char *name, void (*fn)(void *context), void *context,
 		      struct kdm_worker **result);
 void kdm_worker_destroy(struct kdm_worker *worker);

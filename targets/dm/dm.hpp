@@ -317,40 +317,6 @@ private:
 };
 
 /**
- * class mutex - a lock whose owner may sleep; see class mutex_locked
- */
-class mutex {
-public:
-	constexpr mutex() noexcept = default;
-	mutex(const mutex &) = delete;
-	mutex &operator=(const mutex &) = delete;
-	~mutex() { kdm_mutex_destroy(mutex_); }
-
-	/* Once, before it is used. Returns 0 or -ENOMEM. */
-	[[nodiscard]] int create() noexcept { return kdm_mutex_create(&mutex_); }
-
-private:
-	friend class mutex_locked;
-
-	kdm_mutex *mutex_ = nullptr;
-};
-
-/* Has a mutex as long as it exists. */
-class [[nodiscard]] mutex_locked {
-public:
-	explicit mutex_locked(const mutex &m) noexcept : mutex_(m.mutex_)
-	{
-		kdm_mutex_take(mutex_);
-	}
-	mutex_locked(const mutex_locked &) = delete;
-	mutex_locked &operator=(const mutex_locked &) = delete;
-	~mutex_locked() { kdm_mutex_release(mutex_); }
-
-private:
-	kdm_mutex *mutex_;
-};
-
-/**
  * class worker - calls a member function in process context when it is asked to
  *
  * See struct kdm_worker. Without create(), it does nothing.

@@ -5,7 +5,6 @@
 #include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -126,72 +125,6 @@ void kdm_lock_release(struct kdm_lock *lock, unsigned long flags) __releases(&lo
 	spin_unlock_irqrestore(&lock->lock, flags);
 }
 EXPORT_SYMBOL_GPL(kdm_lock_release);
-
-/**
- * struct kdm_mutex - a lock whose owner may sleep
- * @mutex: the lock
- */
-struct kdm_mutex {
-	struct mutex mutex; /* what the target has it for */
-};
-
-/**
- * kdm_mutex_create() - create a mutex
- * @result: receives it; untouched on failure
- *
- * Context: Process context, may sleep.
- * Return: 0 or -ENOMEM.
- */
-int kdm_mutex_create(struct kdm_mutex **result)
-{
-	struct kdm_mutex *mutex = kmalloc(sizeof(*mutex), GFP_KERNEL);
-
-	if (!mutex)
-		return -ENOMEM;
-	mutex_init(&mutex->mutex);
-	*result = mutex;
-	return 0;
-}
-EXPORT_SYMBOL_GPL(kdm_mutex_create);
-
-/**
- * kdm_mutex_destroy() - destroy a mutex that nobody has
- * @mutex: the mutex, or NULL
- *
- * Context: Process context.
- */
-void kdm_mutex_destroy(struct kdm_mutex *mutex)
-{
-	if (!mutex)
-		return;
-	mutex_destroy(&mutex->mutex);
-	kfree(mutex);
-}
-EXPORT_SYMBOL_GPL(kdm_mutex_destroy);
-
-/**
- * kdm_mutex_take() - wait for a mutex, and have it
- * @mutex: the mutex
- *
- * Context: Process context, may sleep.
- */
-void kdm_mutex_take(struct kdm_mutex *mutex)
-{
-	mutex_lock(&mutex->mutex);
-}
-EXPORT_SYMBOL_GPL(kdm_mutex_take);
-
-/**
- * kdm_mutex_release() - let others have a mutex
- * @mutex: the mutex
- *
- * Context: Process context.
- */
-void kdm_mutex_release(struct kdm_mutex *mutex)
-{
-	mutex_unlock(&mutex->mutex);
-}
-EXPORT_SYMBOL_GPL(kdm_mutex_release);
 
 /**
  * struct kdm_worker - a function that is called in process context when it is asked for
