@@ -831,7 +831,8 @@ EXPORT_SYMBOL_GPL(kcopyd_client_cancel_sync);
  * @request: an accepted request whose callback has not returned
  *
  * As kcopyd_cancel(). The request is not freed, be it by its callback, before this has
- * returned. If that submits it once more meanwhile, that may be cancelled or not.
+ * returned, nor is a client that it was submitted to destroyed. If its callback submits
+ * it once more meanwhile, that may be cancelled or not.
  *
  * Context: Any, hard interrupts included. Does not wait.
  * Return: 1 if it was cancelled, 0 if it had ended or was cancelled before.

@@ -18,11 +18,11 @@
  * @bad_end: the first bad sector that there was no room to tell of, or ~0
  */
 struct kcopyd_request_state {
-	/* Never change while the job is accepted; kcopyd_request_cancel() reads them before. */
+	/* Never change while the job is accepted; who cancels it reads them without a lock. */
 	struct kcopyd_client *kc;
 	struct kcopyd_job *job;
 
-	/* Under the client's lock. */
+	/* Under the client's lock; @active is released after @kc was set. */
 	bool noted;
 	bool active;
 	sector_t done;
