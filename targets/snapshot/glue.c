@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* kcopyd-snapshot: the targets "ksnapshot" and "ksnap-origin"; see snapshot.cpp. */
+/* kcopyd-snapshot: its targets are in snapshot.cpp and merge.hpp. */
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include "targets/dm/module.h"
 #include "targets/snapshot/glue.h"
@@ -11,6 +12,9 @@ static DEFINE_SPINLOCK(everything);
 
 /* Snapshots come, go and take over from another one by one. */
 static DEFINE_MUTEX(devices);
+
+/* Who waits is one that is created, resumed or destroyed, and that is rare. */
+static DECLARE_WAIT_QUEUE_HEAD(changes);
 
 unsigned long ksnapshot_lock(void)
 	__acquires(everything)
@@ -35,6 +39,16 @@ void ksnapshot_lock_devices(void)
 void ksnapshot_unlock_devices(void)
 {
 	mutex_unlock(&devices);
+}
+
+void ksnapshot_wait(int (*over)(void *context), void *context)
+{
+	wait_event(changes, over(context));
+}
+
+void ksnapshot_wake(void)
+{
+	wake_up_all(&changes);
 }
 
 MODULE_DESCRIPTION("Device-mapper snapshots that are copied by kcopyd");

@@ -15,6 +15,10 @@ void ksnapshot_unlock(unsigned long flags);
 void ksnapshot_lock_devices(void);
 void ksnapshot_unlock_devices(void);
 
+/* Waits until this is not 0, which it is asked after each ksnapshot_wake(). */
+void ksnapshot_wait(int (*over)(void *context), void *context);
+void ksnapshot_wake(void);
+
 #ifdef __cplusplus
 }
 #endif

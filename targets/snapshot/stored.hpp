@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a snapshot and one that is merged have in common: the line of the table, the
+ * store, which one of them has at a time, and that writes to the origin may have to wait
+ * for them.
+ */
+#ifndef KCOPYD_TARGETS_SNAPSHOT_STORED_HPP
+#define KCOPYD_TARGETS_SNAPSHOT_STORED_HPP
+
+#include "targets/dm/dm.hpp"
+#include "targets/snapshot/args.hpp"
+#include "targets/snapshot/exceptions.hpp"
+#include "targets/snapshot/glue.h"
+#include "targets/snapshot/store.hpp"
+#include "targets/snapshot/tracked.hpp"
+#include "targets/snapshot/transient.hpp"
+
+namespace snapshot
+{
+
+/* Has the lock for everything as long as it exists: nothing there sleeps. */
+class [[nodiscard]] locked {
+public:
+	locked() noexcept : flags_(ksnapshot_lock()) {}
+	locked(const locked &) = delete;
+	locked &operator=(const locked &) = delete;
+	~locked() { ksnapshot_unlock(flags_); }
+
+private:
+	unsigned long flags_;
+};
+
+/* Nothing is registered, or takes over, as long as it exists. */
+class [[nodiscard]] devices_locked {
+public:
+	devices_locked() noexcept { ksnapshot_lock_devices(); }
+	devices_locked(const devices_locked &) = delete;
+	devices_locked &operator=(const devices_locked &) = delete;
+	~devices_locked() { ksnapshot_unlock_devices(); }
+};
+
+struct slot;
+
+/* What goes with a bio of any of the targets, as each of them may hold the others'. */
+struct bio_data {
+	kdm_bio_place place;
+	u64 sector;
+	const dm::device *origin; /* that it is a write to */
+	slot *writes;		  /* all of this slot's chunk */
+	tracked on;		  /* a chunk */
+};
+
+/* Where a bio goes. */
+enum class way {
+	remapped,
+	held,
+	done,
+	killed
+};
+
+class stored {
+public:
+	using per_bio = bio_data;
+
+	stored(const stored &) = delete;
+	stored &operator=(const stored &) = delete;
+	virtual ~stored();
+
+	void postsuspend() noexcept;
+	int preresume() noexcept;
+	void status(kdm_text &text) const noexcept;
+	void table(kdm_text &text) const noexcept;
+	int devices(kdm_device_fn fn, void *context) const noexcept;
+	void hints(kdm_hints &h) const noexcept;
+
+	/*
+	 * Must a write to these sectors of @origin wait? Then it is held, if there is a bio
+	 * of it. Under the lock.
+	 */
+	static bool hold(const dm::device &origin, u64 sector, u64 count, dm::bio b) noexcept;
+
+	/* A write to the origin goes on that was held. */
+	static void go_on(dm::bio b) noexcept;
+
+	/* Of snapshots of @origin, the smallest chunk, or 0. Under the lock. */
+	[[nodiscard]] static u32 smallest_chunk(const dm::device &origin) noexcept;
+
+protected:
+	enum class condition {
+		idle,	 /* nothing is copied for it yet, or somebody else does */
+		loading, /* its store is being read */
+		active,
+		invalid,
+	};
+
+	stored(dm::target t, role r) noexcept : target_(t), role_(r) {}
+
+	[[nodiscard]] int open(const dm::arguments &args) noexcept;
+	void join() noexcept;
+	void leave() noexcept;
+
+	/* As hold(), for this one. */
+	[[nodiscard]] virtual bool waits_for(u64, u64, dm::bio) noexcept { return false; }
+
+	/* Waits for what is on its way; no more comes. */
+	virtual void settle() noexcept {}
+
+	/* Is the origin being changed, not by a bio? Under the lock. */
+	[[nodiscard]] virtual bool changes_origin() const noexcept { return false; }
+
+	/* Is another one merged into the same origin? */
+	[[nodiscard]] bool another_merges() const noexcept;
+
+	/* Changes when there is one more that the origin is not to change for. */
+	[[nodiscard]] static u32 joined() noexcept { return nr_joined; }
+
+	/* Others that wait for this one look again. Under the lock. */
+	void tell_others() const noexcept;
+
+	void wipe(unsigned char *at) const noexcept;
+
+	[[nodiscard]] u64 chunk_of(u64 sector) const noexcept
+	{
+		return sector / args_.chunk_sectors;
+	}
+	[[nodiscard]] u64 chunk_bytes() const noexcept { return u64{ args_.chunk_sectors } * 512; }
+
+	dm::target target_;
+	role role_;
+	args args_;
+	dm::device origin_;
+	dm::device cow_;
+	dm::memory area_;
+	dm::memory scratch_;
+	dm::memory buckets_;
+	dm::io io_;
+	dm::worker worker_;
+
+	/* Under the lock. */
+	condition is_ = condition::idle;
+	bool overflowed_ = false;
+	bool merge_failed_ = false;
+	bool suspended_ = true;
+	exceptions exceptions_{ nullptr, 0, exceptions::kind::complete };
+	store store_{ nullptr, 1, 0 };
+	transient_store transient_{ 1, 0 };
+
+	/* Of those that load, and the worker. */
+	bool loaded_ = false;
+	bool fresh_ = false;
+	bool was_invalid_ = false;
+	bool dropped_ = false; /* the store says that it is invalid */
+
+private:
+	[[nodiscard]] int open_devices() noexcept;
+	[[nodiscard]] int choose_chunk() noexcept;
+	[[nodiscard]] int allocate() noexcept;
+	[[nodiscard]] int peek(u32 &chunk) noexcept;
+	[[nodiscard]] bool can_take_over(const stored &from) const noexcept;
+	[[nodiscard]] int take_over() noexcept;
+	[[nodiscard]] int open_store() noexcept;
+	[[nodiscard]] int load() noexcept;
+	[[nodiscard]] int start_store() noexcept;
+	[[nodiscard]] bool add_loaded(const exception &e) noexcept;
+	void empty() noexcept;
+	[[nodiscard]] static int origin_is_left_alone(void *of) noexcept;
+
+	/* All that there are, under the lock. */
+	static inline stored *all = nullptr;
+	static inline u32 nr_joined = 0;
+	stored *next_ = nullptr;
+};
+
+/* ------------------------------------------------------------------------- */
+/* Writes to the origin */
+
+inline u32 stored::smallest_chunk(const dm::device &origin) noexcept
+{
+	u32 least = 0;
+
+	for (const stored *s = all; s; s = s->next_) {
+		if (kdm_bdev(s->origin_.get()) == kdm_bdev(origin.get()) &&
+		    (least == 0 || s->args_.chunk_sectors < least))
+			least = s->args_.chunk_sectors;
+	}
+	return least;
+}
+
+inline bool stored::hold(const dm::device &origin, u64 sector, u64 count, dm::bio b) noexcept
+{
+	bool held = false;
+
+	/* It waits for one of them, and then looks for the others. */
+	for (stored *s = all; s; s = s->next_) {
+		if (kdm_bdev(s->origin_.get()) == kdm_bdev(origin.get()) &&
+		    s->waits_for(sector, count, held ? dm::bio(nullptr) : b))
+			held = true;
+	}
+	return held;
+}
+
+inline void stored::go_on(dm::bio b) noexcept
+{
+	const bio_data &p = b.data<stored>();
+
+	{
+		const locked l;
+
+		if (hold(*p.origin, p.sector, b.sectors(), b))
+			return;
+	}
+	b.remap(*p.origin, p.sector);
+	b.submit();
+}
+
+/* Who merges waits for what others have not copied yet. */
+inline void stored::tell_others() const noexcept
+{
+	for (const stored *s = all; s; s = s->next_) {
+		if (s->role_ == role::merge && s->is_ == condition::active &&
+		    kdm_bdev(s->origin_.get()) == kdm_bdev(origin_.get()))
+			s->worker_.wake();
+	}
+}
+
+/* ------------------------------------------------------------------------- */
+/* A line of a table */
+
+inline int stored::open(const dm::arguments &args) noexcept
+{
+	if (const char *wrong = read_args(args.all(), role_, args_))
+		return target_.fail(wrong);
+	if (const int r = open_devices())
+		return r;
+	if (const int r = choose_chunk())
+		return r;
+	if (allocate() != 0)
+		return target_.fail("No memory for the snapshot", -kcopyd::enomem);
+	if (const int r = target_.split_at(args_.chunk_sectors))
+		return target_.fail("The chunk size is too large", r);
+	return 0;
+}
+
+inline int stored::open_devices() noexcept
+{
+	if (const int r = origin_.open(target_, args_.origin))
+		return target_.fail("The origin cannot be opened", r);
+	if (const int r = cow_.open(target_, args_.cow))
+		return target_.fail("The COW device cannot be opened", r);
+	if (kdm_bdev(origin_.get()) == kdm_bdev(cow_.get()))
+		return target_.fail("The origin and the COW device are the same");
+	args_.origin = origin_.name();
+	args_.cow = cow_.name();
+	if (const int r = io_.create())
+		return target_.fail("No memory for I/O", r);
+	return 0;
+}
+
+/* That of the table, or of the store. */
+inline int stored::choose_chunk() noexcept
+{
+	if (args_.chunk_sectors == 0)
+		args_.chunk_sectors = default_chunk(cow_.block_sectors() * 512);
+	if (args_.persistent) {
+		if (const int r = peek(args_.chunk_sectors))
+			return r;
+	}
+	if (const char *wrong = check_chunk(args_.chunk_sectors, cow_.block_sectors() * 512,
+					    origin_.block_sectors() * 512))
+		return target_.fail(wrong);
+	if (args_.persistent && !store::fits(args_.chunk_sectors, cow_.sectors()))
+		return target_.fail("The COW device is too small");
+	return 0;
+}
+
+inline int stored::allocate() noexcept
+{
+	constexpr auto complete = exceptions::kind::complete;
+	const u64 chunks = cow_.sectors() / args_.chunk_sectors;
+	const u64 nr_buckets = exceptions::buckets_for(chunks, complete);
+
+	if (const int r = buckets_.allocate(nr_buckets * sizeof(void *)))
+		return r;
+	if (args_.persistent) {
+		if (const int r = area_.allocate(chunk_bytes()))
+			return r;
+		if (const int r = scratch_.allocate(chunk_bytes()))
+			return r;
+	}
+	exceptions_ = exceptions(reinterpret_cast<run **>(buckets_.bytes()), nr_buckets, complete);
+	store_ = store(area_.bytes(), args_.chunk_sectors, cow_.sectors());
+	transient_ = transient_store(args_.chunk_sectors, cow_.sectors());
+	return 0;
+}
+
+/* What the header of the store says, which is not changed. */
+inline int stored::peek(u32 &chunk) noexcept
+{
+	dm::memory block;
+
+	fresh_ = false;
+	was_invalid_ = false;
+	if (block.allocate(u64{ cow_.block_sectors() } * 512) != 0)
+		return target_.fail("No memory for the snapshot", -kcopyd::enomem);
+	if (const int r = io_.read(cow_, 0, cow_.block_sectors(), block.bytes()))
+		return target_.fail("The store cannot be read", r);
+	switch (read_store_header(block.bytes(), chunk)) {
+	case store_kind::fresh:
+		fresh_ = true;
+		return 0;
+	case store_kind::ours:
+		return 0;
+	case store_kind::invalid:
+		was_invalid_ = true;
+		return 0;
+	case store_kind::newer:
+		return target_.fail("The store is of a version that is not known");
+	case store_kind::corrupt:
+		return target_.fail("The store has a chunk size that there cannot be");
+	case store_kind::foreign:
+		break;
+	}
+	return target_.fail("On the COW device there is something else than a store");
+}
+
+/* From now on writes to the origin look at it. */
+inline void stored::join() noexcept
+{
+	const devices_locked d;
+	const locked l;
+
+	next_ = all;
+	all = this;
+}
+
+inline void stored::leave() noexcept
+{
+	const devices_locked d;
+	bool known = false;
+
+	{
+		const locked l;
+
+		for (stored **at = &all; *at; at = &(*at)->next_) {
+			if (*at != this)
+				continue;
+			*at = next_;
+			known = true;
+			break;
+		}
+		if (is_ != condition::invalid)
+			is_ = condition::idle;
+	}
+	if (known)
+		settle();
+}
+
+inline stored::~stored()
+{
+	worker_.reset();
+	empty();
+}
+
+inline void stored::empty() noexcept
+{
+	u64 search = 0;
+
+	if (!buckets_.bytes())
+		return;
+	while (run *r = exceptions_.take_any(search))
+		delete r;
+}
+
+inline void stored::status(kdm_text &text) const noexcept
+{
+	dm::line line(text);
+	state now;
+	const locked l;
+	const u64 chunk = args_.chunk_sectors;
+
+	now.invalid = is_ == condition::invalid;
+	now.merge_failed = merge_failed_;
+	now.overflowed = overflowed_;
+	now.total = cow_.sectors();
+	if (args_.persistent) {
+		now.allocated = store_.chunks_allocated() * chunk;
+		now.metadata = store_.chunks_of_metadata() * chunk;
+	} else {
+		now.allocated = transient_.chunks_allocated() * chunk;
+	}
+	write_status(now, line);
+}
+
+inline void stored::table(kdm_text &text) const noexcept
+{
+	dm::line line(text);
+
+	write_table(args_, line);
+}
+
+inline int stored::devices(kdm_device_fn fn, void *context) const noexcept
+{
+	const int r = fn(context, origin_.get(), 0, target_.length());
+
+	return r != 0 ? r : fn(context, cow_.get(), 0, cow_.sectors());
+}
+
+inline void stored::hints(kdm_hints &h) const noexcept
+{
+	if (args_.discard_zeroes_cow)
+		h.discard_granularity = static_cast<u32>(chunk_bytes());
+}
+
+/* ------------------------------------------------------------------------- */
+/* Suspended, and not */
+
+inline void stored::postsuspend() noexcept
+{
+	const locked l;
+
+	suspended_ = true;
+}
+
+/* Of two that are not idle: may @from leave its store to this one, or is it another? */
+inline bool stored::can_take_over(const stored &from) const noexcept
+{
+	return from.suspended_ && args_.persistent && from.args_.persistent &&
+	       from.args_.chunk_sectors == args_.chunk_sectors;
+}
+
+/*
+ * What another table has of the same store ends here, as soon as it is all on disk; writes
+ * to the origin wait meanwhile. Devices are locked.
+ */
+inline int stored::take_over() noexcept
+{
+	stored *from = nullptr;
+
+	{
+		const locked l;
+
+		for (stored *s = all; s; s = s->next_) {
+			if (s == this || s->is_ == condition::idle)
+				continue;
+			if (kdm_bdev(s->cow_.get()) != kdm_bdev(cow_.get()))
+				continue;
+			if (!can_take_over(*s))
+				return -kcopyd::ebusy;
+			from = s;
+		}
+		is_ = condition::loading;
+		nr_joined++;
+		if (from && from->is_ != condition::invalid)
+			from->is_ = condition::idle;
+	}
+	if (from)
+		from->settle();
+	return 0;
+}
+
+/* The origin can become one of them only. */
+inline bool stored::another_merges() const noexcept
+{
+	const locked l;
+
+	for (const stored *s = all; s; s = s->next_) {
+		if (s != this && s->role_ == role::merge && !s->suspended_ &&
+		    kdm_bdev(s->origin_.get()) == kdm_bdev(origin_.get()))
+			return true;
+	}
+	return false;
+}
+
+inline int stored::origin_is_left_alone(void *of) noexcept
+{
+	const stored &self = *static_cast<stored *>(of);
+	const locked l;
+
+	for (const stored *s = all; s; s = s->next_) {
+		if (kdm_bdev(s->origin_.get()) == kdm_bdev(self.origin_.get()) &&
+		    s->changes_origin())
+			return 0;
+	}
+	return 1;
+}
+
+inline int stored::preresume() noexcept
+{
+	if (loaded_)
+		return 0;
+
+	const devices_locked d;
+	int r = take_over();
+
+	if (r != 0) {
+		target_.log("the COW device %s is in use", cow_.name());
+		return r;
+	}
+	/* It is what the origin was before a merge changes it, or after. */
+	ksnapshot_wait(origin_is_left_alone, this);
+	if (args_.persistent)
+		r = open_store();
+	{
+		const locked l;
+
+		is_ = r == 0 ? condition::active : condition::idle;
+		if (r == 0 && was_invalid_) {
+			is_ = condition::invalid;
+			dropped_ = true;
+		}
+		tell_others();
+	}
+	loaded_ = r == 0;
+	worker_.wake();
+	if (was_invalid_)
+		target_.log("the snapshot on %s was invalid before", cow_.name());
+	return r;
+}
+
+inline int stored::open_store() noexcept
+{
+	u32 chunk = args_.chunk_sectors;
+	int r = peek(chunk);
+
+	/* Somebody may have begun a store since the table was loaded. */
+	if (r == 0 && chunk != args_.chunk_sectors)
+		r = -kcopyd::einval;
+	if (r != 0) {
+		target_.log("the store on %s is not what it was", cow_.name());
+		return r;
+	}
+	if (was_invalid_)
+		return 0;
+	return fresh_ ? start_store() : load();
+}
+
+inline void stored::wipe(unsigned char *at) const noexcept
+{
+	for (u64 i = 0; i < chunk_bytes(); i++)
+		at[i] = 0;
+}
+
+inline int stored::start_store() noexcept
+{
+	const u64 chunk = args_.chunk_sectors;
+	unsigned char *header = scratch_.bytes();
+
+	store_.start();
+	wipe(header);
+	write_store_header(header, args_.chunk_sectors, true);
+
+	/* There is an area before there is a header. */
+	int r = io_.write(cow_, store_.current_chunk() * chunk, chunk, area_.bytes());
+
+	if (r == 0)
+		r = io_.write(cow_, 0, chunk, header, KDM_IO_FLUSH | KDM_IO_FUA);
+	if (r != 0)
+		target_.log("the store on %s cannot be written", cow_.name());
+	return r;
+}
+
+inline bool stored::add_loaded(const exception &e) noexcept
+{
+	if (e.to > max_chunk)
+		return false;
+
+	auto *r = new (kcopyd::may_fail) run(e.from, e.to);
+
+	if (!r)
+		return false;
+
+	const added how = exceptions_.add(*r);
+
+	if (how != added::kept)
+		delete r;
+	return how != added::twice;
+}
+
+inline int stored::load() noexcept
+{
+	const u64 chunk = args_.chunk_sectors;
+
+	empty();
+	for (u64 n = 0;; n++) {
+		if (const int r =
+			    io_.read(cow_, store_.area_chunk(n) * chunk, chunk, area_.bytes())) {
+			target_.log("the store on %s cannot be read", cow_.name());
+			return r;
+		}
+		switch (store_.load(n, [this](const exception &e) noexcept {
+			return add_loaded(e);
+		})) {
+		case loaded::more:
+			continue;
+		case loaded::all:
+			return 0;
+		case loaded::corrupt:
+			break;
+		}
+		target_.log("the store on %s has exceptions that there cannot be", cow_.name());
+		return -kcopyd::einval;
+	}
+}
+
+} /* namespace snapshot */
+
+#endif /* KCOPYD_TARGETS_SNAPSHOT_STORED_HPP */
