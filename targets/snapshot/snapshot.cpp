@@ -9,6 +9,7 @@
  * snapshot's worker starts the copies and writes the store; exceptions are written in the
  * order in which their chunks were allocated. One lock is for all of the rest.
  */
+#include "targets/snapshot/merge.hpp"
 #include "targets/snapshot/stored.hpp"
 
 namespace snapshot
@@ -746,8 +747,10 @@ void ksnapshot::resume() noexcept
 }
 
 constexpr kdm_ops snapshot_ops = dm::ops_of<ksnapshot>("ksnapshot", 1, 0, 0);
+constexpr kdm_ops merge_ops = dm::ops_of<kmerge>("ksnapshot-merge", 1, 0, 0);
 constexpr kdm_ops origin_ops = dm::ops_of<korigin>("ksnap-origin", 1, 0, 0);
 
 } /* namespace snapshot */
 
-const kdm_ops *const kdm_targets[] = { &snapshot::snapshot_ops, &snapshot::origin_ops, nullptr };
+const kdm_ops *const kdm_targets[] = { &snapshot::snapshot_ops, &snapshot::merge_ops,
+				       &snapshot::origin_ops, nullptr };

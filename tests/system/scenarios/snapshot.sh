@@ -2,7 +2,8 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2015,SC2034,SC2086,SC2154 # they share variables with guest.sh
 #
-# The targets ksnapshot and ksnap-origin. /dev/na is the origin, /dev/nb the store.
+# The targets ksnapshot, ksnapshot-merge and ksnap-origin. /dev/na is the origin, /dev/nb
+# the store.
 
 # wipe DEVICE : there is no store on it
 wipe() {
@@ -210,12 +211,249 @@ takes_over() {
 	snap_ok
 }
 
-# refused TEXT ARGUMENTS
+# becomes TARGET ARGUMENTS : what the device origin is from now on
+becomes() {
+	dmsetup suspend origin --noudevsync &&
+		echo "0 65536 $*" | dmsetup reload origin --noudevsync &&
+		dmsetup resume origin --noudevsync || fail "origin takes no other table: $*"
+}
+
+# left : sectors of the store that are to be merged
+left() {
+	dmsetup status origin | awk '$4 ~ "/" { split($4, n, "/"); print n[1] - $5; next } { print }'
+}
+
+until_left() {
+	local end=$(($(seconds) + 120))
+	while [ "$(left)" -gt "$1" ]; do
+		[ "$(seconds)" -lt $end ] || fail "not merged: $(dmsetup status origin)"
+		sleep 0.1
+	done
+}
+
+until_failed() {
+	local i=0
+	while [ "$(left)" != '0 65536 ksnapshot-merge Merge failed' ]; do
+		i=$((i + 1))
+		[ $i -lt 100 ] || fail "status: $(dmsetup status origin)"
+		sleep 0.1
+	done
+}
+
+# The merged device, and what is below it in the end
+merged_ok() {
+	until_left 0
+	check /dev/mapper/origin "$@"
+	becomes linear /dev/na 0
+	check /dev/na "$@"
+}
+
+# Each tenth chunk of the snapshot changes, so that there are 40 runs.
+scattered() {
+	local i=0
+	of_snap=
+	while [ $i -lt 40 ]; do
+		fill /dev/mapper/snap 3 $((i * 160)) 16
+		of_snap="$of_snap --other 3 $((i * 160))+16"
+		i=$((i + 1))
+	done
+}
+
+# slow MS : such a snapshot is gone, and /dev/mapper/slow takes so long to read
+slow() {
+	snapshot P 16
+	scattered
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	dm slow "0 65536 delay /dev/nb 0 $1 /dev/nb 0 0"
+	slow='ksnapshot-merge /dev/na /dev/mapper/slow P 16'
+}
+
+merge() {
+	snapshot P 16
+	changed
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	becomes ksnapshot-merge /dev/na /dev/nb P 0
+	until_left 0
+	[ "$(dmsetup status origin)" = '0 65536 ksnapshot-merge 32/65536 32' ] ||
+		fail "status: $(dmsetup status origin)"
+	[ "$(dmsetup table origin)" = "0 65536 ksnapshot-merge $(cat /sys/block/na/dev) $(cat /sys/block/nb/dev) P 16" ] ||
+		fail "table: $(dmsetup table origin)"
+	# Now it is as the origin.
+	fill /dev/mapper/origin 4 30000 77
+	merged_ok 1 --other 3 20000+500 --other 4 30000+77
+}
+
+# A table of the snapshot is left behind, which lvm2 removes later.
+merge_takes_over() {
+	snapshot P 16
+	changed
+	dmsetup suspend snap --noudevsync
+	becomes ksnapshot-merge /dev/na /dev/nb P 16
+	dmsetup resume snap --noudevsync || fail 'snap stays suspended'
+	! sectors check /dev/mapper/snap 1 0 8 >/dev/null 2>&1 || fail 'two have a store'
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	merged_ok 1 --other 3 20000+500
+}
+
+# One that is used is not taken over, nor can the origin become two of them.
+merge_is_alone() {
+	snapshot P 16
+	changed
+	echo '0 65536 ksnapshot-merge /dev/na /dev/nb P 16' | dmsetup reload origin --noudevsync
+	! dmsetup resume origin --noudevsync 2>/dev/null || fail 'the snapshot is used'
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	dmsetup resume origin --noudevsync || fail 'the snapshot is free'
+	wipe /dev/nc
+	! echo '0 65536 ksnapshot-merge /dev/na /dev/nc P 16' |
+		dmsetup create second --noudevsync 2>/dev/null || fail 'two are merged'
+	merged_ok 1 --other 3 20000+500
+}
+
+# It is used meanwhile: chunks that are merged, that are to be, and that have not changed.
+merge_while_used() {
+	slow 100
+	becomes $slow
+	check /dev/mapper/origin 1 $of_snap
+	fill /dev/mapper/origin 4 0 3200
+	check /dev/mapper/origin 1 $of_snap --other 4 0+3200
+	[ "$(left)" -gt 0 ] || fail 'it was too fast'
+	fill /dev/mapper/origin 5 3210 1000
+	merged_ok 1 $of_snap --other 4 0+3200 --other 5 3210+1000
+}
+
+# A write to what is merged waits, others do not.
+merge_makes_wait() {
+	slow 3000
+	becomes $slow
+	sleep 1
+	fill /dev/mapper/origin 4 $((39 * 160)) 16 &
+	write=$!
+	fill /dev/mapper/origin 4 $((38 * 160)) 16
+	[ -d /proc/$write ] && [ "$(left)" = $((40 * 16)) ] || fail 'it did not wait'
+	wait $write || fail 'no write'
+	[ "$(left)" -lt $((40 * 16)) ] || fail 'it waited for something else'
+	check /dev/mapper/origin 1 $of_snap --other 4 $((38 * 160))+16 --other 4 $((39 * 160))+16
+}
+
+# A chunk is not copied before a write to it has ended.
+merge_waits() {
+	slow 0
+	dmsetup reload slow --table '0 65536 delay /dev/nb 0 0 /dev/nb 0 2000' --noudevsync
+	dmsetup suspend slow --noudevsync
+	dmsetup resume slow --noudevsync
+	dmsetup suspend origin --noudevsync
+	echo "0 65536 $slow" | dmsetup reload origin --noudevsync
+	# It is sent before the merge is.
+	fill /dev/mapper/origin 4 $((20 * 160)) 16 &
+	write=$!
+	dmsetup resume origin --noudevsync
+	wait $write || fail 'no write'
+	dmsetup suspend slow --noudevsync
+	dmsetup reload slow --table '0 65536 delay /dev/nb 0 0 /dev/nb 0 0' --noudevsync
+	dmsetup resume slow --noudevsync
+	merged_ok 1 $of_snap --other 4 $((20 * 160))+16
+}
+
+# Other snapshots stay what they are, whatever the size of their chunks.
+merge_among_others() {
+	local i
+	snapshot P 16
+	for i in 8 64; do
+		dm store$i "0 20480 linear /dev/nc $((i * 512))"
+		wipe /dev/mapper/store$i
+		dm snap$i "0 65536 ksnapshot /dev/na /dev/mapper/store$i P $i"
+	done
+	changed
+	scattered
+	fill /dev/mapper/snap8 6 160 3
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	becomes ksnapshot-merge /dev/na /dev/nb P 16
+	fill /dev/mapper/origin 5 50000 300
+	until_left 0
+	check /dev/mapper/origin 1 --other 3 20000+500 $of_snap --other 5 50000+300
+	check /dev/mapper/snap8 1 --other 6 160+3
+	check /dev/mapper/snap64 1
+	dmsetup suspend origin --noudevsync && dmsetup resume origin --noudevsync
+	check /dev/mapper/snap8 1 --other 6 160+3
+	check /dev/mapper/snap64 1
+}
+
+# half_way TARGET OTHER : what one leaves, be it in the middle, the other one ends.
+half_way() {
+	slow 100
+	becomes "$1" /dev/na /dev/mapper/slow P 16
+	until_left 400
+	dmsetup suspend --noflush origin --noudevsync
+	dmsetup remove origin --noudevsync || fail 'origin is busy'
+	dm origin "0 65536 $2 /dev/na /dev/nb P 16"
+	merged_ok 1 $of_snap
+}
+
+# It stops when it is suspended, and goes on later, with another table too.
+merge_suspended() {
+	local before
+	slow 100
+	becomes $slow
+	until_left 560
+	dmsetup suspend origin --noudevsync
+	before=$(left)
+	[ "$before" -gt 0 ] || fail 'it was too fast'
+	sleep 1
+	[ "$(left)" = "$before" ] || fail "it goes on: $(left), not $before"
+	dmsetup resume origin --noudevsync
+	until_left 320
+	becomes ksnapshot-merge /dev/na /dev/mapper/slow P 16
+	[ "$(left)" -gt 0 ] || fail 'it was too fast'
+	merged_ok 1 $of_snap
+}
+
+# A chunk that cannot be written stays on the COW device; it is tried again later.
+merge_fails() {
+	slow 0
+	bad na 1600 1615
+	becomes $slow
+	until_failed
+	check /dev/mapper/origin 1 $of_snap
+	fill /dev/mapper/origin 4 1600 16
+	good na 1600 1615
+	dmsetup suspend origin --noudevsync
+	dmsetup resume origin --noudevsync
+	merged_ok 1 $of_snap --other 4 1600+16
+}
+
+# What may be in the store or not is not written to.
+merge_in_doubt() {
+	slow 1000
+	dmsetup suspend origin --noudevsync
+	echo "0 65536 $slow" | dmsetup reload origin --noudevsync
+	dmsetup resume origin --noudevsync
+	bad nb 16 31
+	until_failed
+	! sectors fill /dev/mapper/origin 4 $((39 * 160)) 16 >/dev/null || fail 'it is written'
+	fill /dev/mapper/origin 4 $((38 * 160)) 16
+	check /dev/mapper/origin 1 $of_snap --other 4 $((38 * 160))+16
+	good nb 16 31
+	becomes ksnapshot-merge /dev/na /dev/nb P 16
+	merged_ok 1 $of_snap --other 4 $((38 * 160))+16
+}
+
+merge_invalid() {
+	small_store P
+	fill /dev/mapper/origin 2
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	becomes ksnapshot-merge /dev/na /dev/mapper/store P 16
+	[ "$(dmsetup status origin)" = '0 65536 ksnapshot-merge Invalid' ] ||
+		fail "status: $(dmsetup status origin)"
+	fill /dev/mapper/origin 4 100 100
+	check /dev/mapper/origin 2 --other 4 100+100
+}
+
+# refused TEXT ARGUMENTS [TARGET]
 refused() {
 	dmesg -c >/dev/null
-	! echo "0 65536 ksnapshot $2" | dmsetup create s --noudevsync 2>/dev/null ||
+	! echo "0 65536 ${3:-ksnapshot} $2" | dmsetup create s --noudevsync 2>/dev/null ||
 		fail "accepted: $2"
-	dmesg | grep -q "ksnapshot: .*$1" || fail "for '$2', the log says: $(dmesg | tail -n 2)"
+	dmesg | grep -q "${3:-ksnapshot}: .*$1" || fail "for '$2', the log says: $(dmesg | tail -n 2)"
 	dmsetup remove s --noudevsync 2>/dev/null || true
 }
 
@@ -234,6 +472,7 @@ bad_input() {
 	refused 'The COW device cannot be opened' '/dev/na /dev/none P 16'
 	refused 'The origin and the COW device are the same' '/dev/na /dev/na P 16'
 	refused 'The COW device is too small' '/dev/na /dev/nb P 65536'
+	refused 'a transient store cannot be merged' '/dev/na /dev/nb N 16' ksnapshot-merge
 }
 
 # store OCTAL OFFSET : this byte there, on /dev/nb
@@ -291,6 +530,19 @@ each 'a store that overflows' overflow
 each 'an origin that cannot be read' bad_origin
 each 'discards' discards
 each 'a table that takes over' takes_over
+each 'a merge' merge
+each 'a merge that takes over' merge_takes_over
+each 'a merge has its store and its origin alone' merge_is_alone
+each 'a merge of what is used' merge_while_used
+each 'a merge makes writes wait' merge_makes_wait
+each 'a merge waits for writes' merge_waits
+each 'a merge among other snapshots' merge_among_others
+each 'a merge that mainline ends' half_way ksnapshot-merge snapshot-merge
+each 'a merge that mainline began' half_way snapshot-merge ksnapshot-merge
+each 'a merge that is suspended' merge_suspended
+each 'a merge that fails' merge_fails
+each 'a merge whose store fails' merge_in_doubt
+each 'a merge of an invalid store' merge_invalid
 each 'bad input' bad_input
 each 'stores that are refused' bad_store
 no_null_blks
