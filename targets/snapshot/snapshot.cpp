@@ -55,6 +55,7 @@ struct slot {
 
 	ksnapshot *of = nullptr;
 	slot *next = nullptr; /* the one whose chunk was allocated after it */
+	slot *same = nullptr; /* as its number */
 	state is = state::free;
 	bool zeroes = false;
 	int error = 0;
@@ -96,6 +97,7 @@ private:
 	[[nodiscard]] slot *slot_of(u64 chunk) noexcept;
 	[[nodiscard]] slot *free_slot() noexcept;
 	[[nodiscard]] slot *begin(u64 chunk, bool &full) noexcept;
+	void release(slot &s) noexcept;
 	void invalidate(const char *why) noexcept;
 	[[nodiscard]] bool is_busy() const noexcept;
 
@@ -125,8 +127,9 @@ private:
 	const char *why_ = nullptr;
 	slot *first_ = nullptr;
 	slot *last_ = nullptr;
-	in_flight reads_;   /* of the origin */
-	dm::held_bios own_; /* that wait for a slot */
+	slot *by_chunk_[nr_slots] = {}; /* but for those that are zeroed */
+	in_flight reads_;		/* of the origin */
+	dm::held_bios own_;		/* that wait for a slot */
 	dm::held_bios origins_;
 };
 
@@ -151,7 +154,7 @@ kdm_mapped korigin::map(dm::bio b, per_bio &p) noexcept
 
 	p.origin = &device_;
 	p.sector = b.sector(target_);
-	if (op != KDM_FLUSH && op != KDM_READ) {
+	if (op != KDM_FLUSH && op != KDM_READ && stored::has_any(device_)) {
 		const locked l;
 
 		if (const u32 chunk = stored::smallest_chunk(device_))
@@ -392,11 +395,11 @@ kdm_ended ksnapshot::end_io(dm::bio, per_bio &p, int &error) noexcept
 
 slot *ksnapshot::slot_of(u64 chunk) noexcept
 {
-	for (slot &s : slots_) {
-		if (s.is != slot::state::free && !s.zeroes && s.from == chunk)
-			return &s;
-	}
-	return nullptr;
+	slot *s = by_chunk_[chunk % nr_slots];
+
+	while (s && s->from != chunk)
+		s = s->same;
+	return s;
 }
 
 slot *ksnapshot::free_slot() noexcept
@@ -427,8 +430,23 @@ slot *ksnapshot::begin(u64 chunk, bool &full) noexcept
 	s->next = nullptr;
 	(last_ ? last_->next : first_) = s;
 	last_ = s;
+	s->same = by_chunk_[chunk % nr_slots];
+	by_chunk_[chunk % nr_slots] = s;
 	worker_.wake();
 	return s;
+}
+
+void ksnapshot::release(slot &s) noexcept
+{
+	for (slot **at = &by_chunk_[s.from % nr_slots]; *at; at = &(*at)->same) {
+		if (*at == &s) {
+			*at = s.same;
+			break;
+		}
+	}
+	s.zeroes = false;
+	s.error = 0;
+	s.is = slot::state::free;
 }
 
 void ksnapshot::invalidate(const char *why) noexcept
@@ -643,9 +661,7 @@ void ksnapshot::drain() noexcept
 			s.bio = nullptr;
 			zeroed = s.zeroes;
 			error = is_ == condition::invalid ? -KDM_EIO : s.error;
-			s.zeroes = false;
-			s.error = 0;
-			s.is = slot::state::free;
+			release(s);
 			tell_others();
 		}
 		if (b)

@@ -82,6 +82,12 @@ public:
 	/* A write to the origin goes on that was held. */
 	static void go_on(dm::bio b) noexcept;
 
+	/* Is there a snapshot of @origin, perhaps? Any context. */
+	[[nodiscard]] static bool has_any(const dm::device &origin) noexcept
+	{
+		return __atomic_load_n(of_origin(origin), __ATOMIC_ACQUIRE) != nullptr;
+	}
+
 	/* Of snapshots of @origin, the smallest chunk, or 0. Under the lock. */
 	[[nodiscard]] static u32 smallest_chunk(const dm::device &origin) noexcept;
 
@@ -156,6 +162,7 @@ private:
 	[[nodiscard]] int choose_chunk() noexcept;
 	[[nodiscard]] int allocate() noexcept;
 	[[nodiscard]] int peek(u32 &chunk) noexcept;
+	[[nodiscard]] stored *user_of_store() const noexcept;
 	[[nodiscard]] bool can_take_over(const stored &from) const noexcept;
 	[[nodiscard]] int take_over() noexcept;
 	[[nodiscard]] int open_store() noexcept;
@@ -165,10 +172,27 @@ private:
 	void empty() noexcept;
 	[[nodiscard]] static int origin_is_left_alone(void *of) noexcept;
 
-	/* All that there are, under the lock. */
-	static inline stored *all = nullptr;
+	/*
+	 * All that there are, under the lock. A write to an origin looks at all snapshots
+	 * of that one, and takes no lock if there is none.
+	 */
+	static constexpr u32 nr_origins = 256;
+	static inline stored *all[nr_origins] = {};
+	static inline u32 nr_merges = 0;
 	static inline u32 nr_joined = 0;
 	stored *next_ = nullptr;
+
+	[[nodiscard]] static stored **of_origin(const dm::device &origin) noexcept
+	{
+		/* What is below a page is the same for all. */
+		const u64 at = reinterpret_cast<__UINTPTR_TYPE__>(kdm_bdev(origin.get()));
+
+		return &all[(at / 4096 ^ at / 64) % nr_origins];
+	}
+	[[nodiscard]] bool is_of(const dm::device &origin) const noexcept
+	{
+		return kdm_bdev(origin_.get()) == kdm_bdev(origin.get());
+	}
 };
 
 /* ------------------------------------------------------------------------- */
@@ -178,9 +202,8 @@ inline u32 stored::smallest_chunk(const dm::device &origin) noexcept
 {
 	u32 least = 0;
 
-	for (const stored *s = all; s; s = s->next_) {
-		if (kdm_bdev(s->origin_.get()) == kdm_bdev(origin.get()) &&
-		    (least == 0 || s->args_.chunk_sectors < least))
+	for (const stored *s = *of_origin(origin); s; s = s->next_) {
+		if (s->is_of(origin) && (least == 0 || s->args_.chunk_sectors < least))
 			least = s->args_.chunk_sectors;
 	}
 	return least;
@@ -191,9 +214,8 @@ inline bool stored::hold(const dm::device &origin, u64 sector, u64 count, dm::bi
 	bool held = false;
 
 	/* It waits for one of them, and then looks for the others. */
-	for (stored *s = all; s; s = s->next_) {
-		if (kdm_bdev(s->origin_.get()) == kdm_bdev(origin.get()) &&
-		    s->waits_for(sector, count, held ? dm::bio(nullptr) : b))
+	for (stored *s = *of_origin(origin); s; s = s->next_) {
+		if (s->is_of(origin) && s->waits_for(sector, count, held ? dm::bio(nullptr) : b))
 			held = true;
 	}
 	return held;
@@ -216,9 +238,10 @@ inline void stored::go_on(dm::bio b) noexcept
 /* Who merges waits for what others have not copied yet. */
 inline void stored::tell_others() const noexcept
 {
-	for (const stored *s = all; s; s = s->next_) {
-		if (s->role_ == role::merge && s->is_ == condition::active &&
-		    kdm_bdev(s->origin_.get()) == kdm_bdev(origin_.get()))
+	if (nr_merges == 0)
+		return;
+	for (const stored *s = *of_origin(origin_); s; s = s->next_) {
+		if (s->role_ == role::merge && s->is_ == condition::active && s->is_of(origin_))
 			s->worker_.wake();
 	}
 }
@@ -329,8 +352,11 @@ inline void stored::join() noexcept
 	const devices_locked d;
 	const locked l;
 
-	next_ = all;
-	all = this;
+	stored **head = of_origin(origin_);
+
+	next_ = *head;
+	__atomic_store_n(head, this, __ATOMIC_RELEASE);
+	nr_merges += role_ == role::merge ? 1 : 0;
 }
 
 inline void stored::leave() noexcept
@@ -338,13 +364,18 @@ inline void stored::leave() noexcept
 	const devices_locked d;
 	bool known = false;
 
+	/* Or it has never been one of them. */
+	if (!origin_)
+		return;
+
 	{
 		const locked l;
 
-		for (stored **at = &all; *at; at = &(*at)->next_) {
+		for (stored **at = of_origin(origin_); *at; at = &(*at)->next_) {
 			if (*at != this)
 				continue;
-			*at = next_;
+			__atomic_store_n(at, next_, __ATOMIC_RELAXED);
+			nr_merges -= role_ == role::merge ? 1 : 0;
 			known = true;
 			break;
 		}
@@ -421,6 +452,19 @@ inline void stored::postsuspend() noexcept
 	suspended_ = true;
 }
 
+/* What else has the store; no more than one does. Under the lock. */
+inline stored *stored::user_of_store() const noexcept
+{
+	for (stored *head : all) {
+		for (stored *s = head; s; s = s->next_) {
+			if (s != this && s->is_ != condition::idle &&
+			    kdm_bdev(s->cow_.get()) == kdm_bdev(cow_.get()))
+				return s;
+		}
+	}
+	return nullptr;
+}
+
 /* Of two that are not idle: may @from leave its store to this one, or is it another? */
 inline bool stored::can_take_over(const stored &from) const noexcept
 {
@@ -439,15 +483,9 @@ inline int stored::take_over() noexcept
 	{
 		const locked l;
 
-		for (stored *s = all; s; s = s->next_) {
-			if (s == this || s->is_ == condition::idle)
-				continue;
-			if (kdm_bdev(s->cow_.get()) != kdm_bdev(cow_.get()))
-				continue;
-			if (!can_take_over(*s))
-				return -kcopyd::ebusy;
-			from = s;
-		}
+		from = user_of_store();
+		if (from && !can_take_over(*from))
+			return -kcopyd::ebusy;
 		is_ = condition::loading;
 		nr_joined++;
 		if (from && from->is_ != condition::invalid)
@@ -463,9 +501,8 @@ inline bool stored::another_merges() const noexcept
 {
 	const locked l;
 
-	for (const stored *s = all; s; s = s->next_) {
-		if (s != this && s->role_ == role::merge && !s->suspended_ &&
-		    kdm_bdev(s->origin_.get()) == kdm_bdev(origin_.get()))
+	for (const stored *s = *of_origin(origin_); s; s = s->next_) {
+		if (s != this && s->role_ == role::merge && !s->suspended_ && s->is_of(origin_))
 			return true;
 	}
 	return false;
@@ -476,9 +513,8 @@ inline int stored::origin_is_left_alone(void *of) noexcept
 	const stored &self = *static_cast<stored *>(of);
 	const locked l;
 
-	for (const stored *s = all; s; s = s->next_) {
-		if (kdm_bdev(s->origin_.get()) == kdm_bdev(self.origin_.get()) &&
-		    s->changes_origin())
+	for (const stored *s = *of_origin(self.origin_); s; s = s->next_) {
+		if (s->is_of(self.origin_) && s->changes_origin())
 			return 0;
 	}
 	return 1;
