@@ -8,6 +8,9 @@
 #				named client-* are of the kernel's own targets,
 #				built on kcopyd
 #
+# KCOPYD_SYSTEM_KERNEL		the kernel of all but torture and the clients, of those that
+#				boot.sh knows (default 6.1); not each of them is for
+#				debug-6.1
 # KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
 # KCOPYD_TORTURE_SEED		its seed (default 1)
 # KCOPYD_TORTURE_KERNEL		its kernel, of those that boot.sh knows (default 6.1)
@@ -131,8 +134,9 @@ for name in null_blk brd loop sd_mod scsi_debug dm-mod dm-delay dm-flakey; do
 done
 
 if ((${#scenarios[@]})); then
-	build 6.1
-	guest scenarios --mem 2048 --timeout 2400 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
+	kernel=${KCOPYD_SYSTEM_KERNEL:-6.1}
+	build "$kernel"
+	guest scenarios --kernel "$kernel" --mem 2048 --timeout 2400 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
 		--add "$(command -v sfdisk)" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
