@@ -152,6 +152,7 @@ protected:
 	transient_store transient_{ 1, 0 };
 
 	/* Of those that load, and the worker. */
+	const char *wrong_ = nullptr;
 	bool loaded_ = false;
 	bool fresh_ = false;
 	bool was_invalid_ = false;
@@ -161,7 +162,9 @@ private:
 	[[nodiscard]] int open_devices() noexcept;
 	[[nodiscard]] int choose_chunk() noexcept;
 	[[nodiscard]] int allocate() noexcept;
+	[[nodiscard]] int refuse(const char *why, int err = -kcopyd::einval) noexcept;
 	[[nodiscard]] int peek(u32 &chunk) noexcept;
+	[[nodiscard]] int check_store() noexcept;
 	[[nodiscard]] stored *user_of_store() const noexcept;
 	[[nodiscard]] bool can_take_over(const stored &from) const noexcept;
 	[[nodiscard]] int take_over() noexcept;
@@ -261,7 +264,7 @@ inline int stored::open(const dm::arguments &args) noexcept
 		return target_.fail("No memory for the snapshot", -kcopyd::enomem);
 	if (const int r = target_.split_at(args_.chunk_sectors))
 		return target_.fail("The chunk size is too large", r);
-	return 0;
+	return check_store();
 }
 
 inline int stored::open_devices() noexcept
@@ -316,6 +319,13 @@ inline int stored::allocate() noexcept
 	return 0;
 }
 
+/* Why the store cannot be used, for whoever creates or resumes it. */
+inline int stored::refuse(const char *why, int err) noexcept
+{
+	wrong_ = why;
+	return target_.fail(why, err);
+}
+
 /* What the header of the store says, which is not changed. */
 inline int stored::peek(u32 &chunk) noexcept
 {
@@ -324,9 +334,9 @@ inline int stored::peek(u32 &chunk) noexcept
 	fresh_ = false;
 	was_invalid_ = false;
 	if (block.allocate(u64{ cow_.block_sectors() } * 512) != 0)
-		return target_.fail("No memory for the snapshot", -kcopyd::enomem);
+		return refuse("No memory for the snapshot", -kcopyd::enomem);
 	if (const int r = io_.read(cow_, 0, cow_.block_sectors(), block.bytes()))
-		return target_.fail("The store cannot be read", r);
+		return refuse("The store cannot be read", r);
 	switch (read_store_header(block.bytes(), chunk)) {
 	case store_kind::fresh:
 		fresh_ = true;
@@ -337,13 +347,32 @@ inline int stored::peek(u32 &chunk) noexcept
 		was_invalid_ = true;
 		return 0;
 	case store_kind::newer:
-		return target_.fail("The store is of a version that is not known");
+		return refuse("The store is of a version that is not known");
 	case store_kind::corrupt:
-		return target_.fail("The store has a chunk size that there cannot be");
+		return refuse("The store has a chunk size that there cannot be");
 	case store_kind::foreign:
 		break;
 	}
-	return target_.fail("On the COW device there is something else than a store");
+	return refuse("On the COW device there is something else than a store");
+}
+
+/*
+ * Can these exceptions be? They are read again when it is resumed, as others may have had
+ * the store meanwhile; who has it now still changes it.
+ */
+inline int stored::check_store() noexcept
+{
+	const devices_locked d;
+
+	if (!args_.persistent || fresh_ || was_invalid_)
+		return 0;
+	{
+		const locked l;
+
+		if (user_of_store())
+			return 0;
+	}
+	return load();
 }
 
 /* From now on writes to the origin look at it. */
@@ -560,14 +589,13 @@ inline int stored::open_store() noexcept
 
 	/* Somebody may have begun a store since the table was loaded. */
 	if (r == 0 && chunk != args_.chunk_sectors)
-		r = -kcopyd::einval;
-	if (r != 0) {
-		target_.log("the store on %s is not what it was", cow_.name());
-		return r;
-	}
-	if (was_invalid_)
-		return 0;
-	return fresh_ ? start_store() : load();
+		r = refuse("The store has got another chunk size");
+	empty();
+	if (r == 0 && !was_invalid_)
+		r = fresh_ ? start_store() : load();
+	if (r != 0)
+		target_.log("the store on %s: %s", cow_.name(), wrong_);
+	return r;
 }
 
 inline void stored::wipe(unsigned char *at) const noexcept
@@ -590,9 +618,7 @@ inline int stored::start_store() noexcept
 
 	if (r == 0)
 		r = io_.write(cow_, 0, chunk, header, KDM_IO_FLUSH | KDM_IO_FUA);
-	if (r != 0)
-		target_.log("the store on %s cannot be written", cow_.name());
-	return r;
+	return r != 0 ? refuse("The store cannot be written", r) : 0;
 }
 
 inline bool stored::add_loaded(const exception &e) noexcept
@@ -616,13 +642,10 @@ inline int stored::load() noexcept
 {
 	const u64 chunk = args_.chunk_sectors;
 
-	empty();
 	for (u64 n = 0;; n++) {
 		if (const int r =
-			    io_.read(cow_, store_.area_chunk(n) * chunk, chunk, area_.bytes())) {
-			target_.log("the store on %s cannot be read", cow_.name());
-			return r;
-		}
+			    io_.read(cow_, store_.area_chunk(n) * chunk, chunk, area_.bytes()))
+			return refuse("The store cannot be read", r);
 		switch (store_.load(n, [this](const exception &e) noexcept {
 			return add_loaded(e);
 		})) {
@@ -633,8 +656,7 @@ inline int stored::load() noexcept
 		case loaded::corrupt:
 			break;
 		}
-		target_.log("the store on %s has exceptions that there cannot be", cow_.name());
-		return -kcopyd::einval;
+		return refuse("The store has exceptions that there cannot be");
 	}
 }
 

@@ -195,6 +195,27 @@ discards() {
 	check /dev/mapper/snap 1 64 65472
 }
 
+# They go on to the origin, where nothing is copied for them.
+discards_below() {
+	no_null_blk na
+	no_null_blk nb
+	null_blk na discard=1
+	null_blk nb discard=1
+	snapshot P 16 2 discard_zeroes_cow discard_passdown_origin
+	dmsetup table snap | grep -q ' P 16 2 discard_zeroes_cow discard_passdown_origin$' ||
+		fail "table: $(dmsetup table snap)"
+	fill /dev/mapper/snap 3 0 64
+	before=$(allocated)
+	# Of one that has been copied, of part of one, and of one that has not been
+	blkdiscard -o 0 -l 8192 /dev/mapper/snap || fail 'discards are refused'
+	blkdiscard -o 8192 -l 4096 /dev/mapper/snap || fail 'discards are refused'
+	blkdiscard -o 81920 -l 8192 /dev/mapper/snap || fail 'discards are refused'
+	[ "$(allocated)" = "$before" ] || fail "allocated: $(allocated), not $before"
+	check /dev/mapper/snap 0 0 16
+	check /dev/mapper/snap 3 24 40
+	check /dev/na 1 --other 0 0+16 --other 0 160+16
+}
+
 # Another table takes over, with the same store.
 takes_over() {
 	snapshot P 16
@@ -505,6 +526,16 @@ bad_store() {
 	# The first exception says that its data is where the exceptions are.
 	store 001 8200
 	untouched 'exceptions that there cannot be'
+	# Before it is resumed
+	dmsetup create s --notable --noudevsync
+	! dmsetup load s --table '0 65536 ksnapshot /dev/na /dev/nb P 16' 2>/dev/null ||
+		fail 'it is not looked at'
+	store 002 8200
+	dmsetup load s --table '0 65536 ksnapshot /dev/na /dev/nb P 16' || fail 'a good one'
+	store 001 8200
+	dmesg -c >/dev/null
+	! dmsetup resume s --noudevsync 2>/dev/null || fail 'it is not looked at again'
+	dmesg | grep -q 'exceptions that there cannot be' || fail "log: $(dmesg | tail -n 2)"
 }
 
 # each NAME FUNCTION ARGUMENTS...
@@ -529,6 +560,7 @@ each 'a store that is full' full
 each 'a store that overflows' overflow
 each 'an origin that cannot be read' bad_origin
 each 'discards' discards
+each 'discards that go to the origin' discards_below
 each 'a table that takes over' takes_over
 each 'a merge' merge
 each 'a merge that takes over' merge_takes_over
