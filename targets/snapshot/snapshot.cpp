@@ -419,6 +419,9 @@ slot *ksnapshot::begin(u64 chunk, bool &full) noexcept
 
 	if (!s)
 		return nullptr;
+	/* lvextend changes the device's size, and nothing else. */
+	store_.resize(cow_.sectors());
+	transient_.resize(cow_.sectors());
 	full = !(args_.persistent ? store_.allocate(to) : transient_.allocate(to));
 	if (full)
 		return nullptr;

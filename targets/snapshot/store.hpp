@@ -118,6 +118,16 @@ public:
 		return cow_sectors / chunk_sectors > header_chunks;
 	}
 
+	/*
+	 * The device has another size now. A full area that nothing followed is the last
+	 * one for good: nobody knows what is behind it.
+	 */
+	constexpr void resize(u64 cow_sectors) noexcept
+	{
+		if (!is_full() || next_chunk() != 0)
+			chunks_ = cow_sectors / (per_area_ / (512 / exception_bytes));
+	}
+
 	/* Exceptions of an area. */
 	[[nodiscard]] constexpr u32 per_area() const noexcept { return per_area_; }
 
@@ -183,7 +193,8 @@ public:
 	 */
 	[[nodiscard]] constexpr bool allocate(u64 &chunk) noexcept
 	{
-		if (next_free_ >= chunks_)
+		/* An area is not filled if there is no room for another, in case the device grows. */
+		if (next_free_ >= chunks_ || (next_free_ + 1 == chunks_ && is_area(chunks_)))
 			return false;
 		chunk = next_free_++;
 		skip_area();

@@ -20,14 +20,17 @@ using le::u64;
 class transient_store {
 public:
 	constexpr transient_store(u32 chunk_sectors, u64 cow_sectors) noexcept
-		: chunks_(cow_sectors / chunk_sectors)
+		: chunk_sectors_(chunk_sectors), chunks_(cow_sectors / chunk_sectors)
 	{
 	}
+
+	/* The device has another size now. */
+	constexpr void resize(u64 cow_sectors) noexcept { chunks_ = cow_sectors / chunk_sectors_; }
 
 	/* As store::allocate(). */
 	[[nodiscard]] constexpr bool allocate(u64 &chunk) noexcept
 	{
-		if (next_free_ == chunks_)
+		if (next_free_ >= chunks_)
 			return false;
 		chunk = next_free_++;
 		return true;
@@ -37,6 +40,7 @@ public:
 	[[nodiscard]] constexpr u64 chunks_allocated() const noexcept { return next_free_; }
 
 private:
+	u32 chunk_sectors_;
 	u64 chunks_;
 	u64 next_free_ = 0;
 };

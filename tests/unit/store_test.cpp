@@ -99,6 +99,41 @@ TEST(store, allocates_all_but_metadata_until_it_is_full)
 	EXPECT_TRUE(std::all_of(all.begin(), all.end(), [&](u64 c) { return s.is_data(c); }));
 }
 
+/* Also where the first area ends: there must be another one before it is full. */
+TEST(store, goes_on_when_the_device_grows)
+{
+	for (const u64 chunks : { 3, 33, 34, 35, 36 }) {
+		bytes area(512);
+		store s(area.data(), 1, chunks);
+		u64 chunk = 0;
+		u32 from = 0;
+
+		s.start();
+		for (const u64 size : { chunks, chunks, chunks + 40 }) {
+			s.resize(size);
+			while (s.allocate(chunk)) {
+				ASSERT_LT(chunk, size);
+				ASSERT_FALSE(s.is_full()) << chunks;
+				s.commit({ from++, chunk });
+				s.written();
+			}
+		}
+		EXPECT_EQ(from, chunks + 40 - 2 - (chunks + 39 - 1) / 33) << chunks;
+		s.resize(chunks);
+		EXPECT_FALSE(s.allocate(chunk)) << "it has become smaller";
+	}
+	/* Of a full area that nothing followed, nobody knows what is behind it. */
+	bytes area(512);
+	store s(area.data(), 1, 34);
+	u64 chunk = 0;
+
+	for (u64 i = 0; i < 32; i++)
+		le::put64(area.data() + i * 16 + 8, i + 2);
+	ASSERT_EQ(s.load(0, [](const exception &) { return true; }), loaded::all);
+	s.resize(100);
+	EXPECT_FALSE(s.allocate(chunk));
+}
+
 TEST(store, area_as_mainline_has_it)
 {
 	bytes area(512, 0xff);
@@ -264,7 +299,7 @@ public:
 
 	void step()
 	{
-		switch (below(10)) {
+		switch (below(11)) {
 		case 0:
 		case 1:
 		case 2:
@@ -281,6 +316,10 @@ public:
 			break;
 		case 8:
 			crash();
+			break;
+		case 9:
+			if (below(20) == 0)
+				grow();
 			break;
 		default:
 			if (below(20) == 0)
@@ -346,6 +385,14 @@ private:
 		committed.push_back(e);
 		if (s.commit(e))
 			flush();
+	}
+
+	/* By what there was before. */
+	void grow()
+	{
+		chunks += below(40);
+		device.resize(chunks * chunk_bytes(), 0xaa);
+		s.resize(chunks * chunk_sectors);
 	}
 
 	void forget()
