@@ -4,3 +4,4 @@
 
 MODULE_DESCRIPTION("The smallest useful device-mapper target in C++");
 MODULE_LICENSE("GPL");
+MODULE_ALIAS("dm-skeleton");

@@ -179,14 +179,19 @@ static void type_io_hints(struct dm_target *ti, struct queue_limits *limits)
 /**
  * kdm_register() - make a target known to device-mapper
  * @ops: the target, which stays where it is
+ * @mainline: not 0: by mainline's name and version instead of its own
  * @owner: its module, THIS_MODULE
  * @result: receives what kdm_unregister() takes
  *
+ * The kernel's log says what is in the way.
+ *
  * Context: Process context, may sleep.
- * Return: 0; -ENOMEM; -EEXIST if there is a target of this name.
+ * Return: 0; -ENOMEM; -EBUSY if there is a target of this name.
  */
-int kdm_register(const struct kdm_ops *ops, struct module *owner, struct kdm_type **result)
+int kdm_register(const struct kdm_ops *ops, int mainline, struct module *owner,
+		 struct kdm_type **result)
 {
+	const unsigned int *version = mainline ? ops->mainline_version : ops->version;
 	struct kdm_type *type = kzalloc(sizeof(*type), GFP_KERNEL);
 	int r;
 
@@ -194,8 +199,8 @@ int kdm_register(const struct kdm_ops *ops, struct module *owner, struct kdm_typ
 		return -ENOMEM;
 	type->ops = ops;
 	type->tt = (struct target_type){
-		.name = ops->name,
-		.version = { ops->version[0], ops->version[1], ops->version[2] },
+		.name = mainline ? ops->mainline : ops->name,
+		.version = { version[0], version[1], version[2] },
 		.module = owner,
 		.ctr = type_ctr,
 		.dtr = type_dtr,
@@ -213,6 +218,14 @@ int kdm_register(const struct kdm_ops *ops, struct module *owner, struct kdm_typ
 	};
 	r = dm_register_target(&type->tt);
 	if (r) {
+		/* Mainline's modules are found by that, be it through an alias. */
+		if (r == -EEXIST) {
+			pr_err("%s: there is a target %s already: unload dm-%s first%s\n",
+			       module_name(owner), type->tt.name, type->tt.name,
+			       mainline ? ", or do without mainline_names" : "");
+			/* For modprobe that other one means that all is well. */
+			r = -EBUSY;
+		}
 		kfree(type);
 		return r;
 	}

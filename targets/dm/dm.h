@@ -143,6 +143,8 @@ struct kdm_written {
  * struct kdm_ops - a target
  * @name: by which tables call it
  * @version: major, minor, patch level
+ * @mainline: what mainline calls a target that does the same, or NULL; see module.h
+ * @mainline_version: which version of that it is like
  * @per_bio: bytes that go with each bio, for the target
  * @create: makes a target for a line of a table. Process context, may sleep.
  *	Returns 0, with the target where its last argument points to; or a negative
@@ -169,6 +171,8 @@ struct kdm_written {
 struct kdm_ops {
 	const char *name;
 	unsigned int version[3];
+	const char *mainline;
+	unsigned int mainline_version[3];
 	unsigned int per_bio;
 	int (*create)(struct kdm_target *ti, unsigned int argc, char **argv, void **target);
 	void (*destroy)(void *target);
@@ -191,7 +195,8 @@ extern const struct kdm_ops *const kdm_targets[];
 struct kdm_type;
 struct module;
 
-int kdm_register(const struct kdm_ops *ops, struct module *owner, struct kdm_type **result);
+int kdm_register(const struct kdm_ops *ops, int mainline, struct module *owner,
+		 struct kdm_type **result);
 void kdm_unregister(struct kdm_type *type);
 
 /* Of a line of a table */

@@ -538,6 +538,23 @@ constexpr kdm_ops ops_of(const char *name, unsigned int major, unsigned int mino
 	return ops;
 }
 
+/**
+ * also_known_as() - a target that does what one of mainline's does
+ * @ops: the target
+ * @name: what mainline calls it
+ *
+ * The version is that of mainline's, by which programs know what it can do.
+ */
+constexpr kdm_ops also_known_as(kdm_ops ops, const char *name, unsigned int major,
+				unsigned int minor, unsigned int patch) noexcept
+{
+	ops.mainline = name;
+	ops.mainline_version[0] = major;
+	ops.mainline_version[1] = minor;
+	ops.mainline_version[2] = patch;
+	return ops;
+}
+
 } /* namespace dm */
 
 #endif /* KCOPYD_TARGETS_DM_HPP */

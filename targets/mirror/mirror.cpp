@@ -1025,7 +1025,8 @@ void kmirror::resume() noexcept
 	worker_.wake();
 }
 
-constexpr kdm_ops kmirror_ops = dm::ops_of<kmirror>("kmirror", 1, 0, 0);
+constexpr kdm_ops kmirror_ops =
+	dm::also_known_as(dm::ops_of<kmirror>("kmirror", 1, 0, 0), "mirror", 1, 14, 0);
 
 } /* namespace */
 

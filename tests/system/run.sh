@@ -137,7 +137,7 @@ if ((${#scenarios[@]})); then
 	kernel=${KCOPYD_SYSTEM_KERNEL:-6.1}
 	build "$kernel"
 	guest scenarios --kernel "$kernel" --mem 2048 --timeout 2400 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
-		--add "$(command -v sfdisk)" \
+		--add "$(command -v sfdisk)" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
 		--module "$modules/kcopyd_costs.ko" \
