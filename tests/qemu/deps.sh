@@ -14,6 +14,7 @@ group()
 	bench)	echo gnuplot-nox python3 qemu-utils ;;
 	tools)	echo dmsetup e2fsprogs fdisk patch ;;
 	clients) echo dmsetup lvm2 ;;
+	fio)	echo fio ;;
 	docs)	echo python3-sphinx ;;
 	model)	echo gcc spin ;;
 	unit)	echo g++ clang libclang-rt-dev libgtest-dev ;;

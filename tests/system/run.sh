@@ -134,10 +134,19 @@ for name in null_blk brd loop sd_mod scsi_debug dm-mod dm-delay dm-flakey; do
 done
 
 if ((${#scenarios[@]})); then
+	programs=(--add "$(command -v sfdisk)")
+	for name in "${scenarios[@]}"; do
+		case $name in
+		lvm)	tests/qemu/deps.sh clients
+			programs+=(--add "$(command -v lvm)") ;;
+		fio)	tests/qemu/deps.sh fio
+			programs+=(--add "$(command -v fio)") ;;
+		esac
+	done
 	kernel=${KCOPYD_SYSTEM_KERNEL:-6.1}
 	build "$kernel"
 	guest scenarios --kernel "$kernel" --mem 2048 --timeout 2400 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
-		--add "$(command -v sfdisk)" --add samples/mainline-names.conf:/mainline-names.conf \
+		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
 		--module "$modules/kcopyd_costs.ko" \
