@@ -767,8 +767,8 @@ void ksnapshot::resume() noexcept
 
 constexpr kdm_ops snapshot_ops =
 	dm::also_known_as(dm::ops_of<ksnapshot>("ksnapshot", 1, 0, 0), "snapshot", 1, 16, 0);
-constexpr kdm_ops merge_ops =
-	dm::also_known_as(dm::ops_of<kmerge>("ksnapshot-merge", 1, 0, 0), "snapshot-merge", 1, 5, 0);
+constexpr kdm_ops merge_ops = dm::also_known_as(dm::ops_of<kmerge>("ksnapshot-merge", 1, 0, 0),
+						"snapshot-merge", 1, 5, 0);
 constexpr kdm_ops origin_ops =
 	dm::also_known_as(dm::ops_of<korigin>("ksnap-origin", 1, 0, 0), "snapshot-origin", 1, 9, 0);
 

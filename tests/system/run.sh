@@ -145,7 +145,7 @@ if ((${#scenarios[@]})); then
 	done
 	kernel=${KCOPYD_SYSTEM_KERNEL:-6.1}
 	build "$kernel"
-	guest scenarios --kernel "$kernel" --mem 2048 --timeout 2400 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
+	guest scenarios --kernel "$kernel" --mem 2048 --timeout 3300 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
 		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
