@@ -14,6 +14,8 @@
 #   --qemu ARG            one more argument for QEMU
 #   --allow REGEX         a kernel report that the script is going to provoke
 #   --timeout SECONDS     default 600
+#   --kill-after SECONDS  kill QEMU so long after the script has written
+#                         "kill me" to /dev/ttyS3, as a power failure would
 #   --log FILE            keep the kernel's console there
 #   --out FILE            keep there what the script writes to /dev/out
 #   --stream-console      print the kernel's console too, as it comes
@@ -30,6 +32,7 @@
 #   120 an undeclared kernel report     121 a declared report did not come
 #   122 boot.sh could not run a guest   123 the guest died before the script ended
 #   124 time-out (where the guest was is told)
+#   125 QEMU was killed, as --kill-after wants it
 #
 # KCOPYD_ACCEL=kvm|tcg overrides the choice of the accelerator.
 set -euo pipefail
@@ -42,11 +45,12 @@ die() { say "$@"; exit 122; }
 usage() { print_usage >&2; exit 122; }
 
 kernel=6.1 cpus=2 mem=1024 append='' timeout=600 log='' out='' stream_console='' icount=''
+kill_after=''
 allow=() guest=() qemu_extra=()
 while (($#)); do
 	case $1 in
 	--kernel | --cpus | --mem | --append | --kmod | --module | --add | \
-	--qemu | --allow | --timeout | --log | --out)
+	--qemu | --allow | --timeout | --kill-after | --log | --out)
 		(($# > 1)) || die "$1 needs a value" ;;
 	esac
 	case $1 in
@@ -58,6 +62,7 @@ while (($#)); do
 	--qemu)		qemu_extra+=("$2"); shift 2 ;;
 	--allow)	allow+=("$2"); shift 2 ;;
 	--timeout)	timeout=$2; shift 2 ;;
+	--kill-after)	kill_after=$2; shift 2 ;;
 	--log)		log=$2; shift 2 ;;
 	--out)		out=$2; shift 2 ;;
 	--stream-console) stream_console=y; shift ;;
@@ -72,12 +77,13 @@ done
 (($#)) || usage
 [[ -f $1 ]] || die "$1: no such script"
 [[ $cpus$mem$timeout =~ ^[0-9]+$ ]] || die '--cpus, --mem and --timeout take numbers'
+[[ $kill_after =~ ^([0-9]+(\.[0-9]+)?)?$ ]] || die '--kill-after takes seconds'
 [[ -z $icount ]] || cpus=1
 need qemu-system-x86_64 setpriv
 find_cache
 
 work=$(mktemp -d)
-qemu='' timer=''
+qemu='' timer='' killer=''
 kill_qemu()
 {
 	[[ -n $qemu ]] || return 0
@@ -92,6 +98,7 @@ cleanup()
 	trap '' INT TERM HUP
 	kill_qemu
 	[[ -z $timer ]] || kill "$timer" 2>/dev/null || true
+	[[ -z $killer ]] || kill "$killer" 2>/dev/null || true
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -128,16 +135,30 @@ start()
 	qemu=$!
 }
 
-# finish SECONDS : waits for QEMU; fails, with QEMU still running, on time-out
+# end_suddenly : starts what ends when it is time to kill QEMU, sets $killer
+end_suddenly()
+{
+	setpriv --pdeathsig KILL sh -c "until grep -q '^kill me' '$work/status'; do
+		sleep 0.1
+	done
+	exec sleep $kill_after" >/dev/null 2>&1 &
+	killer=$!
+}
+
+# finish SECONDS : waits for QEMU; fails, with QEMU still running, on time-out, or when
+# it is time to kill it, and sets $killed then
 finish()
 {
-	local first
+	local first job
 	setpriv --pdeathsig KILL sleep "$1" >/dev/null 2>&1 &
 	timer=$!
-	wait -n -p first "$qemu" "$timer" || true
-	kill "$timer" 2>/dev/null || true
-	wait "$timer" 2>/dev/null || true
-	timer=''
+	wait -n -p first "$qemu" "$timer" ${killer:+"$killer"} || true
+	[[ $first != "$killer" ]] || killed=y
+	for job in "$timer" ${killer:+"$killer"}; do
+		kill "$job" 2>/dev/null || true
+		wait "$job" 2>/dev/null || true
+	done
+	timer='' killer=''
 	[[ $first == "$qemu" ]] || return 1
 	qemu=''
 }
@@ -255,10 +276,14 @@ reader=$!
 console=$stream
 [[ -n $stream_console ]] || exec {console}>/dev/null
 start "$accel" "$work/initramfs" "$console" "$stream"
-late=''
+late='' killed=''
+[[ -z $kill_after ]] || end_suddenly
 finish "$timeout" || late=y
 exec {stream}>&-
-if [[ -n $late ]]; then
+if [[ -n $killed ]]; then
+	late=''
+	kill_qemu 2>/dev/null
+elif [[ -n $late ]]; then
 	say "time-out: the script did not end within $timeout s"
 	where_it_was >&2 2>/dev/null || true
 	kill_qemu
@@ -281,18 +306,19 @@ if [[ -n $late ]]; then
 elif [[ ! -s $work/console && -s $work/qemu ]]; then
 	cat "$work/qemu" >&2
 	die 'QEMU did not start the guest (see above)'
-elif [[ -z $code ]]; then
+elif [[ -z $code && -z $killed ]]; then
 	((verdict)) || tail -n 30 "$work/console" >&2
 	cat "$work/qemu" >&2
 	say "the guest died before the script ended${log:+ (console: $log)}"
 	exit 123
 elif ((verdict == 10)); then
-	say "the kernel reported what the test did not declare (script's exit code: $code)"
+	say "the kernel reported what the test did not declare (script's exit code: ${code:-none})"
 	exit 120
 elif ((verdict == 11)); then
-	say "a declared kernel report did not come (script's exit code: $code)"
+	say "a declared kernel report did not come (script's exit code: ${code:-none})"
 	exit 121
 elif ((verdict)); then
 	die 'the console could not be searched (is a REGEX wrong?)'
 fi
+[[ -z $killed ]] || exit 125
 exit "$code"

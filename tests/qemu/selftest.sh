@@ -147,6 +147,11 @@ stock()
 		--qemu -blockdev --qemu driver=null-co,node-name=disk,size=1048576 \
 		--qemu -device --qemu virtio-blk-pci,drive=disk \
 		<<<'modprobe -a virtio_pci virtio_blk; blockdev --getsize64 /dev/vda'
+	check 'killed, as it wants it' 125 '^up$' --kill-after 0.5 \
+		<<<'echo up; echo kill me >/dev/ttyS3; sleep 100; echo not killed'
+	check 'what was reported before the kill is told' 120 'WARNING: fake' --kill-after 2 \
+		<<<'echo "WARNING: fake" >/dev/kmsg; echo kill me >/dev/ttyS3; sleep 100'
+	check 'not killed before it wants it' 3 . --kill-after 0 <<<'echo x; sleep 1; exit 3'
 	interrupted TERM 143
 	interrupted HUP 129
 	interrupted KILL 137
