@@ -8,17 +8,18 @@
 #	check.sh [--full] [STAGE...]
 #
 # --full runs the same tests for longer: KCOPYD_TORTURE_SECONDS is 1800 unless
-# it is set, and KCOPYD_TORTURE_SEED is drawn unless it is set. And there is one stage
-# more, the suites about things that happen at the same moment on a kernel that
-# finds data races.
+# it is set, KCOPYD_KILLS is 500 unless it is set, and KCOPYD_TORTURE_SEED is drawn unless
+# it is set. And there is one stage more, the suites about things that happen at the same
+# moment on a kernel that finds data races.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-stages=(build unit model runner demo kunit system bench)
+stages=(build unit model runner demo kunit system kills bench)
 if [ "${1-}" = --full ]; then
 	shift
 	stages+=(races)
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
+	export KCOPYD_KILLS="${KCOPYD_KILLS:-500}"
 	export KCOPYD_TORTURE_SEED="${KCOPYD_TORTURE_SEED:-$((RANDOM << 15 | RANDOM))}"
 fi
 
@@ -89,6 +90,7 @@ for name; do
 	demo)	stage demo tests/demo.sh ;;
 	kunit)	stage kunit tests/kunit/run.sh ;;
 	system)	stage system tests/system/run.sh ;;
+	kills)	stage kills tests/system/run.sh kills ;;
 	bench)	stage bench bench/bench.sh --check ;;
 	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
 			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \

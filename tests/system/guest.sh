@@ -238,7 +238,7 @@ modprobe kcopyd || { echo 'FAILED  kcopyd.ko cannot be loaded'; exit 1; }
 modprobe null_blk nr_devices=0
 
 # shellcheck disable=SC1091
-[ ! -f /torture ] || . /torture
+[ ! -f /settings ] || . /settings
 
 for scenario; do
 	begin=$(seconds)

@@ -4,9 +4,9 @@
 # System tests: copies between real block drivers, on a stock Debian kernel in
 # QEMU. Prints a line for each test case; the last one counts them.
 #
-#	run.sh [SCENARIO...]	of scenarios/*.sh, all of them unless told; those
+#	run.sh [SCENARIO...]	of scenarios/*.sh, all but kills unless told; those
 #				named client-* are of the kernel's own targets,
-#				built on kcopyd
+#				built on kcopyd; kills boots once and again
 #
 # KCOPYD_SYSTEM_KERNEL		the kernel of all but torture and the clients, of those that
 #				boot.sh knows (default 6.1); not each of them is for
@@ -14,6 +14,10 @@
 # KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
 # KCOPYD_TORTURE_SEED		its seed (default 1)
 # KCOPYD_TORTURE_KERNEL		its kernel, of those that boot.sh knows (default 6.1)
+# KCOPYD_KILLS			how often the scenario kills kills the machine (default 20)
+# KCOPYD_KILLS_SEED		its seed (drawn, and printed, unless told)
+# KCOPYD_KILLS_DIR		where it has its disks, 30 MiB, and leaves them after a
+#				failure (default: a directory that goes away)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
@@ -87,7 +91,9 @@ guest()
 	skipped=$((skipped + lines))
 	lines=$(grep -ac '^FAILED ' "$work/$name" || true)
 	failed=$((failed + lines))
-	if ((code)); then
+	if ((code == 125 && lines == 0)); then
+		return
+	elif ((code)); then
 		failure "$name: exit code $code of boot.sh: $(exit_code $code)"
 	elif ! grep -qa '^all scenarios ran' "$work/$name"; then
 		failure "$name: it did not run to its end"
@@ -101,17 +107,58 @@ exit_code()
 	121)	echo 'an expected kernel report did not come' ;;
 	123)	echo 'the kernel died' ;;
 	124)	echo 'time-out' ;;
+	125)	echo 'killed' ;;
 	*)	echo 'see above' ;;
 	esac
 }
 
-torture='' scenarios=() clients=()
-(($#)) || set -- "$here"/scenarios/*.sh
+# kills : rounds of work on the same disks, which a kill of the machine ends, but for the
+# last one
+kills()
+{
+	local rounds=${KCOPYD_KILLS:-20} seed=${KCOPYD_KILLS_SEED:-$((RANDOM << 15 | RANDOM))}
+	local dir=${KCOPYD_KILLS_DIR:-$work} size disks=() options round=0
+	echo "kills: $rounds, KCOPYD_KILLS_SEED=$seed"
+	RANDOM=$((seed % 32768))
+	# The legs and the log of a mirror, an origin, a COW device, the journals.
+	for size in 8M 8M 1M 4M 8M 1M; do
+		rm -f "$dir/disk${#disks[@]}"
+		truncate -s $size "$dir/disk${#disks[@]}"
+		disks+=("$dir/disk${#disks[@]}")
+	done
+	options=(--append loglevel=5 --add "$work/sectors" --add "$work/crash"
+		--add "$(command -v dmsetup)" --add "$here/crash.sh:/crash.sh"
+		--add "$here/scenarios:/system"
+		--kmod null_blk --kmod virtio_pci --kmod virtio_blk)
+	for size in "${disks[@]}"; do
+		options+=(--qemu -drive --qemu "file=$size,format=raw,if=virtio,cache=unsafe")
+	done
+	for name in kcopyd kcopyd-dm kcopyd-mirror kcopyd-snapshot; do
+		options+=(--module "$modules/$name.ko")
+	done
+	while ((round <= rounds && failed == 0)); do
+		((++round))
+		printf 'kills_round=%d kills_last=%d kills_seed=%d\n' $round \
+			$((round > rounds)) $RANDOM >"$work/settings"
+		guest kills --mem 512 --timeout 300 "${options[@]}" \
+			--kill-after "$((RANDOM % 2)).$((RANDOM % 10))" \
+			--add "$work/settings:/settings" tests/system/guest.sh kills
+	done
+}
+
+torture='' kills='' scenarios=() clients=()
+if ((!$#)); then
+	for name in "$here"/scenarios/*.sh; do
+		[[ $name == */kills.sh ]] || set -- "$@" "$name"
+	done
+fi
 for name; do
 	name=${name##*/}
 	name=${name%.sh}
 	if [[ $name == torture ]]; then
 		torture=y
+	elif [[ $name == kills ]]; then
+		kills=y
 	elif [[ $name == client-* && -f $here/scenarios/$name.sh ]]; then
 		clients+=("$name")
 	elif [[ -f $here/scenarios/$name.sh ]]; then
@@ -125,9 +172,10 @@ done
 tests/qemu/deps.sh build boot tools
 PATH=$PATH:/usr/sbin:/sbin
 gcc -O2 -Wall -Wextra -static -o "$work/sectors" tests/system/sectors.c
+gcc -O2 -Wall -Wextra -static -pthread -o "$work/crash" tests/system/crash.c
 
-common=(--add "$work/sectors" --add "$(command -v dmsetup)"
-	--add "$here/scenarios:/system")
+common=(--add "$work/sectors" --add "$work/crash" --add "$(command -v dmsetup)"
+	--add "$here/crash.sh:/crash.sh" --add "$here/scenarios:/system")
 ((${#clients[@]} == 0)) || tests/qemu/deps.sh clients
 for name in null_blk brd loop sd_mod scsi_debug dm-mod dm-delay dm-flakey; do
 	common+=(--kmod "$name")
@@ -187,9 +235,14 @@ if [[ -n $torture ]]; then
 	printf 'torture_seconds=%d torture_seed=%d\n' "$seconds" "$seed" >"$work/settings"
 	build "$kernel"
 	guest torture --kernel "$kernel" --mem 1536 --timeout $((seconds * 2 + 900)) \
-		"${common[@]}" --add "$work/settings:/torture" \
+		"${common[@]}" --add "$work/settings:/settings" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd_torture.ko" \
 		tests/system/guest.sh torture
+fi
+
+if [[ -n $kills ]]; then
+	build 6.1
+	kills
 fi
 
 line="$passed passed, $failed failed"

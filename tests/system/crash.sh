@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
+# shellcheck disable=SC2015,SC2034,SC2086,SC2154 # they share variables with guest.sh
+#
+# What a crash must leave of a mirror and of a snapshot, for the scenarios that have one:
+# see crash.c. Regions of a mirror have 256 sectors, chunks of a snapshot 16.
+
+# crash_ COMMAND... : sets what it prints, as variables
+crash_() {
+	local said
+	said=$(crash "$@") || fail "$said"
+	eval "$said"
+}
+
+# mirror_up LEG LEG LOG [SYNC] : makes the mirror m
+mirror_up() {
+	local log="2 $3 256"
+	[ -z "$4" ] || log="3 $3 256 $4"
+	dm m "0 $(blockdev --getsz $1) kmirror disk $log 2 $1 0 $2 0"
+}
+
+mirror_in_sync() { dmsetup status m | grep -q "$regions/$regions 1 AA "; }
+
+until_mirror_in_sync() {
+	local end=$(($(seconds) + 120))
+	until mirror_in_sync; do
+		[ "$(seconds)" -lt $end ] || fail "not in sync: $(dmsetup status m)"
+		sleep 0.1
+	done
+}
+
+# copied : how many sectors kcopyd has read for the mirror
+copied() {
+	awk -F= '$1 == "name" { name = $2 }
+		$1 == "sectors_read" && name == "kmirror" { print $2 }' \
+		/sys/kernel/debug/kcopyd/stats.kv
+}
+
+# mirror_after_crash LEG LEG LOG JOURNAL : makes m; what was written is there, only what
+# the log says is copied, and then the legs are the same. Sets dirty, open and arrived.
+mirror_after_crash() {
+	local regions
+	regions=$(($(blockdev --getsz $1) / 256))
+	dirty=$(crash dirty $3 $regions) || fail "$dirty"
+	mirror_up $1 $2 $3
+	# It is the first leg's, and stays what it is.
+	crash_ check /dev/mapper/m $4
+	last="dirty regions: $dirty, sectors on their way: $open, of which arrived: $arrived"
+	until_mirror_in_sync
+	[ "$(copied)" = $((dirty * 256)) ] || fail "of $dirty dirty regions, copied: $(copied)"
+	crash_ check $1 $4
+	crash_ check $2 $4
+	crash_ check /dev/mapper/m $4
+}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
+# shellcheck disable=SC2015,SC2034,SC2086,SC2154 # they share variables with guest.sh
+#
+# A round of work that ends when the machine is killed, and what must be there after the
+# round before. run.sh gives kills_round, kills_last and kills_seed. The disks are: legs,
+# log, origin, COW device, journals.
+
+# round CASE FUNCTION : a failure ends it all
+round() {
+	rm -f /tmp/well
+	case_ "round $kills_round: $1" well $2
+	[ -f /tmp/well ] || exit 1
+	sed -n 's/./        &/p' /tmp/last
+}
+
+well() {
+	last=
+	"$@"
+	echo "$last" >/tmp/last
+	: >/tmp/well
+}
+
+# at_random N : less than N, of the seed
+at_random() {
+	kills_seed=$(((kills_seed * 1103515245 + 12345) % 2147483648))
+	drawn=$((kills_seed / 65536 % $1))
+}
+
+mirror_begins() {
+	fill /dev/vdb 7
+	crash_ begin /dev/vda /dev/vdf
+	mirror_up /dev/vda /dev/vdb /dev/vdc
+}
+
+mirror_checked() { mirror_after_crash /dev/vda /dev/vdb /dev/vdc /dev/vdf; }
+
+# It is killed while much is being copied.
+mirror_resyncs() {
+	mirror_up /dev/vda /dev/vdb /dev/vdc $resync
+	dmsetup message m 0 rate 4096 || fail 'no rate'
+	crash_ check /dev/mapper/m /dev/vdf
+	last="sectors on their way: $open, of which arrived: $arrived"
+}
+
+# works DEVICE JOURNAL WHO : in the background
+works() {
+	: >/tmp/work-$3
+	{
+		crash work $1 $2 $3 $kills_seed 0 'done' fua slow >/tmp/work-$3
+		echo "FAILED  $scenario: it does not work any more on $1: $(cat /tmp/work-$3)"
+	} &
+	while [ ! -s /tmp/work-$3 ]; do
+		sleep 0.1
+	done
+}
+
+# shellcheck disable=SC1091
+. /crash.sh
+modprobe -a virtio_pci virtio_blk kcopyd-mirror
+[ -b /dev/vdf ] || echo "FAILED  $scenario: there are not all disks"
+
+at_random 4
+if [ $kills_round = 1 ]; then
+	round 'a mirror begins' mirror_begins
+elif [ $drawn = 0 ] && [ $kills_last = 0 ]; then
+	resync=sync
+	round 'a mirror is copied again' mirror_resyncs
+elif [ $drawn = 1 ] && [ $kills_last = 0 ]; then
+	resync=
+	round 'a mirror that goes on being copied' mirror_resyncs
+else
+	round 'a mirror' mirror_checked
+fi
+
+if [ $kills_last = 0 ]; then
+	works /dev/mapper/m /dev/vdf 1
+	echo 'kill me' >/dev/ttyS3
+	wait
+	exit 1
+fi
+no_dm
+rmmod kcopyd-mirror kcopyd-dm || echo "FAILED  $scenario: the modules cannot be unloaded"
