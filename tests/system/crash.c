@@ -4,11 +4,12 @@
  * be.
  *
  *	crash begin DEVICE JOURNAL
- *	crash work DEVICE JOURNAL WHO SEED WRITES [done] [fua] [slow]
+ *	crash work DEVICE JOURNAL WHO SEED WRITES [done] [fua] [slow] [leave]
  *	crash check DEVICE JOURNAL
+ *	crash copy DEVICE JOURNAL JOURNAL
  *	crash dirty LOG REGIONS
  *	crash replay LOG IMAGE ENTRIES SEED PART...
- *	crash marks LOG
+ *	crash entries LOG FIRST COUNT
  *
  * A sector says which write it is of, and where it is. JOURNAL, a device and after a + the
  * sector where it begins, has for each sector of DEVICE the last write that is there for
@@ -20,12 +21,13 @@
  * Writes have numbers, of which the lowest digit is WHO. "work" goes on with the numbers
  * of the journal, and for ever if WRITES is 0. With "fua", some writes have FUA;
  * "slow" leaves the processor to others. After the first writes it says "working".
+ * With "leave", the last ones are not flushed.
  *
- * "dirty" counts the dirty regions of a mirror's log. "replay" makes an IMAGE of the first
+ * "copy" makes the second journal what the first one is. "dirty" counts the dirty regions of a mirror's log. "replay" makes an IMAGE of the first
  * ENTRIES of a log of dm-log-writes as a power failure might: of what was not flushed, some
  * is not there. It consists of PARTs, each with a cache of its own, that begin at these
- * sectors. Flushes of a part are told by where they are. "marks" prints the number of the
- * entry of each mark, and its text.
+ * sectors. Flushes of a part are told by where they are. "entries" prints the numbers of the
+ * entries of such sectors, from the last mark on, and at last how many there are in all.
  *
  * All I/O is direct.
  */
@@ -63,7 +65,7 @@ static atomic_ullong last;	/* write, without its digit */
 
 static unsigned int who;
 static unsigned long long seed, nr_writes;
-static bool done_is_durable, with_fua, slow;
+static bool done_is_durable, with_fua, slow, leave;
 static atomic_uint nr_written;
 
 static __attribute__((format(printf, 1, 2), noreturn))
@@ -158,20 +160,28 @@ static void write_journal(uint64_t stripe)
 		 sectors);
 }
 
-static void open_all(const char *name, const char *journal_name, bool read_journal)
+static void open_journal(const char *name)
 {
-	char *copy = strdup(journal_name), *plus = strchr(copy, '+');
-	uint64_t s;
-	size_t size;
+	char *copy = strdup(name), *plus = strchr(copy, '+');
 
-	device_name = name;
+	journal_first = 0;
 	if (plus) {
 		*plus = '\0';
 		journal_first = number(plus + 1);
 	}
+	journal_fd = opened(copy, O_RDWR | O_DSYNC);
+	free(copy);
+}
+
+static void open_all(const char *name, const char *journal_name, bool read_journal)
+{
+	uint64_t s;
+	size_t size;
+
+	device_name = name;
 	device = opened(name, O_RDWR);
 	device_fua = opened(name, O_RDWR | O_DSYNC);
-	journal_fd = opened(copy, O_RDWR | O_DSYNC);
+	open_journal(journal_name);
 	nr_sectors = lseek(device, 0, SEEK_END) / SECTOR / STRIPE * STRIPE;
 	size = nr_sectors * sizeof(struct record);
 	journal = memory(size);
@@ -287,7 +297,8 @@ static void *writer(void *arg)
 
 	for (n = 0; !nr_writes || n < nr_writes / THREADS; n++)
 		write_once(w);
-	settle(w);
+	if (!leave)
+		settle(w);
 	return NULL;
 }
 
@@ -368,43 +379,67 @@ static void count_dirty(const char *log, uint64_t regions)
 
 struct lw_entry {
 	uint64_t sector, count, flags, length;
-	char mark[SECTOR - 32];
 };
 
 static uint64_t lw_entries;
+static unsigned char *lw_log;	/* as far as it has been read */
+static uint64_t lw_sectors;
 static int lw_fd;
+
+/* The sectors of the log up to here. */
+static unsigned char *lw_upto(uint64_t end)
+{
+	unsigned char *more;
+
+	if (end <= lw_sectors)
+		return lw_log;
+	end = (end | 0xffff) + 1;
+	more = memory(end * SECTOR);
+	memcpy(more, lw_log, lw_sectors * SECTOR);
+	free(lw_log);
+	lw_log = more;
+	for (; lw_sectors < end; lw_sectors += 2048)
+		transfer(false, lw_fd, lw_log + lw_sectors * SECTOR, lw_sectors, 2048);
+	return lw_log;
+}
 
 static void lw_open(const char *log)
 {
-	uint64_t *super = memory(SECTOR);
+	const uint64_t *super;
 
 	device_name = log;
 	lw_fd = opened(log, O_RDONLY);
-	transfer(false, lw_fd, super, 0, 1);
+	super = (const uint64_t *)lw_upto(1);
 	if (super[0] != LW_MAGIC || super[1] != 1 || (super[3] & UINT32_MAX) != SECTOR)
 		die("%s: not a log", log);
 	lw_entries = super[2];
-	free(super);
 }
 
 /* Returns where the next one is. */
 static uint64_t lw_next(uint64_t at, struct lw_entry *e)
 {
-	transfer(false, lw_fd, e, at, 1);
+	memcpy(e, lw_upto(at + 1) + at * SECTOR, sizeof(*e));
 	return at + 1 + (e->flags & LW_DISCARD ? 0 : e->count);
 }
 
-static void marks(const char *log)
+static void entries(const char *log, uint64_t first, uint64_t count)
 {
-	struct lw_entry *e = memory(SECTOR);
-	uint64_t n, at = 1;
+	struct lw_entry e;
+	uint64_t n, at = 1, mark = 0;
 
 	lw_open(log);
 	for (n = 0; n < lw_entries; n++) {
-		at = lw_next(at, e);
-		if (e->flags & LW_MARK)
-			printf("%" PRIu64 " %.*s\n", n, (int)e->length, e->mark);
+		at = lw_next(at, &e);
+		/* Its own mark is the last one. */
+		if (e.flags & LW_MARK && n < lw_entries - 1)
+			mark = n;
 	}
+	for (n = 0, at = 1; n < lw_entries; n++) {
+		at = lw_next(at, &e);
+		if (n > mark && !(e.flags & LW_MARK) && e.sector - first < count)
+			printf("%" PRIu64 "\n", n);
+	}
+	printf("%" PRIu64 "\n", lw_entries);
 }
 
 #define MAX_PARTS	8
@@ -424,37 +459,35 @@ static unsigned int part_of(uint64_t sector)
 static void replay(const char *log, const char *image, uint64_t entries, struct writer *w)
 {
 	uint64_t flushed[MAX_PARTS] = { 0 };	/* by part, the entry of the last flush */
-	struct lw_entry *e = memory(SECTOR);
+	struct lw_entry e;
 	uint64_t n, at, next, size, lost = 0;
-	unsigned char *data, *buffer;
+	unsigned char *data;
 	int fd;
 
 	lw_open(log);
 	if (entries > lw_entries)
 		die("%s: there are only %" PRIu64 " entries", log, lw_entries);
 	for (n = 0, at = 1; n < entries; n++) {
-		at = lw_next(at, e);
-		if (e->flags & LW_FLUSH)
-			flushed[part_of(e->sector)] = n;
+		at = lw_next(at, &e);
+		if (e.flags & LW_FLUSH)
+			flushed[part_of(e.sector)] = n;
 	}
 
 	fd = opened(image, O_RDWR);
 	size = lseek(fd, 0, SEEK_END) / SECTOR;
 	data = memory(size * SECTOR);
 	for (n = 0, at = 1; n < entries; n++, at = next) {
-		next = lw_next(at, e);
-		if (e->flags & (LW_MARK | LW_DISCARD) || !e->count)
+		next = lw_next(at, &e);
+		if (e.flags & (LW_MARK | LW_DISCARD) || !e.count)
 			continue;
-		if (e->sector + e->count > size)
+		if (e.sector + e.count > size)
 			die("%s: entry %" PRIu64 " is beyond the end", log, n);
-		if (!(e->flags & LW_FUA) && n >= flushed[part_of(e->sector)] && draw(w, 2)) {
+		if (!(e.flags & LW_FUA) && n >= flushed[part_of(e.sector)] && draw(w, 2)) {
 			lost++;
 			continue;
 		}
-		buffer = memory(e->count * SECTOR);
-		transfer(false, lw_fd, buffer, at + 1, e->count);
-		memcpy(data + e->sector * SECTOR, buffer, e->count * SECTOR);
-		free(buffer);
+		memcpy(data + e.sector * SECTOR, lw_upto(next) + (at + 1) * SECTOR,
+		       e.count * SECTOR);
 	}
 	device_name = image;
 	for (n = 0; n < size; n += STRIPE)
@@ -477,6 +510,11 @@ int main(int argc, char **argv)
 			begin();
 		else
 			check();
+	} else if (argc == 5 && is(argv[1], "copy")) {
+		open_all(argv[2], argv[3], true);
+		open_journal(argv[4]);
+		for (i = 0; i < (int)(nr_sectors / STRIPE); i++)
+			write_journal(i);
 	} else if (argc >= 7 && is(argv[1], "work")) {
 		who = number(argv[4]);
 		seed = number(argv[5]);
@@ -485,13 +523,14 @@ int main(int argc, char **argv)
 			done_is_durable |= is(argv[i], "done");
 			with_fua |= is(argv[i], "fua");
 			slow |= is(argv[i], "slow");
+			leave |= is(argv[i], "leave");
 		}
 		open_all(argv[2], argv[3], true);
 		work();
 	} else if (argc == 4 && is(argv[1], "dirty")) {
 		count_dirty(argv[2], number(argv[3]));
-	} else if (argc == 3 && is(argv[1], "marks")) {
-		marks(argv[2]);
+	} else if (argc == 5 && is(argv[1], "entries")) {
+		entries(argv[2], number(argv[3]), number(argv[4]));
 	} else if (argc >= 7 && argc <= 6 + MAX_PARTS && is(argv[1], "replay")) {
 		struct writer w = { .state = (number(argv[5]) + 1) * 0x9e3779b97f4a7c15ULL };
 

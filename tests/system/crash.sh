@@ -12,6 +12,12 @@ crash_() {
 	eval "$said"
 }
 
+# at_random N : sets drawn, less than N, of crash_seed
+at_random() {
+	crash_seed=$(((crash_seed * 1103515245 + 12345) % 2147483648))
+	drawn=$((crash_seed / 65536 % $1))
+}
+
 # mirror_up LEG LEG LOG [SYNC] : makes the mirror m
 mirror_up() {
 	local log="2 $3 256"
@@ -51,4 +57,30 @@ mirror_after_crash() {
 	crash_ check $1 $4
 	crash_ check $2 $4
 	crash_ check /dev/mapper/m $4
+}
+
+# snapshot_up ORIGIN COW : makes snap and origin
+snapshot_up() {
+	local sectors
+	sectors=$(blockdev --getsz $1)
+	dm snap "0 $sectors ksnapshot $1 $2 P 16"
+	dm origin "0 $sectors ksnap-origin $1"
+}
+
+# snapshot_begins ORIGIN COW JOURNAL JOURNAL : of what ORIGIN has now
+snapshot_begins() {
+	dd if=/dev/zero of=$2 bs=64k count=1 oflag=direct conv=fsync 2>/dev/null ||
+		fail "$2 cannot be written"
+	crash_ copy $1 $3 $4
+	snapshot_up $1 $2
+}
+
+# snapshot_after_crash ORIGIN COW JOURNAL JOURNAL : makes snap and origin; each has what was
+# written to it, and nothing of the other
+snapshot_after_crash() {
+	snapshot_up $1 $2
+	crash_ check /dev/mapper/origin $3
+	last="sectors of the origin on their way: $open, of which arrived: $arrived"
+	crash_ check /dev/mapper/snap $4
+	last="$last; of the snapshot: $open, $arrived"
 }

@@ -14,6 +14,9 @@
 # KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
 # KCOPYD_TORTURE_SEED		its seed (default 1)
 # KCOPYD_TORTURE_KERNEL		its kernel, of those that boot.sh knows (default 6.1)
+# KCOPYD_POINTS			to how many points a log of the scenario log-writes is
+#				replayed (default 12)
+# KCOPYD_POINTS_SEED		which ones (drawn, and printed, unless told)
 # KCOPYD_KILLS			how often the scenario kills kills the machine (default 20)
 # KCOPYD_KILLS_SEED		its seed (drawn, and printed, unless told)
 # KCOPYD_KILLS_DIR		where it has its disks, 30 MiB, and leaves them after a
@@ -138,7 +141,7 @@ kills()
 	done
 	while ((round <= rounds && failed == 0)); do
 		((++round))
-		printf 'kills_round=%d kills_last=%d kills_seed=%d\n' $round \
+		printf 'kills_round=%d kills_last=%d crash_seed=%d\n' $round \
 			$((round > rounds)) $RANDOM >"$work/settings"
 		guest kills --mem 512 --timeout 300 "${options[@]}" \
 			--kill-after "$((RANDOM % 2)).$((RANDOM % 10))" \
@@ -189,10 +192,14 @@ if ((${#scenarios[@]})); then
 			programs+=(--add "$(command -v lvm)") ;;
 		fio)	tests/qemu/deps.sh fio
 			programs+=(--add "$(command -v fio)") ;;
+		log-writes) programs+=(--kmod dm-log-writes) ;;
 		esac
 	done
 	kernel=${KCOPYD_SYSTEM_KERNEL:-6.1}
 	build "$kernel"
+	printf 'crash_points=%d crash_seed=%d\n' "${KCOPYD_POINTS:-12}" \
+		"${KCOPYD_POINTS_SEED:-$RANDOM}" >"$work/settings"
+	programs+=(--add "$work/settings:/settings")
 	guest scenarios --kernel "$kernel" --mem 2048 --timeout 3300 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
 		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2015,SC2034,SC2086,SC2154 # they share variables with guest.sh
 #
 # A round of work that ends when the machine is killed, and what must be there after the
-# round before. run.sh gives kills_round, kills_last and kills_seed. The disks are: legs,
+# round before. run.sh gives kills_round, kills_last and crash_seed. The disks are: legs,
 # log, origin, COW device, journals.
 
 # round CASE FUNCTION : a failure ends it all
@@ -19,12 +19,6 @@ well() {
 	"$@"
 	echo "$last" >/tmp/last
 	: >/tmp/well
-}
-
-# at_random N : less than N, of the seed
-at_random() {
-	kills_seed=$(((kills_seed * 1103515245 + 12345) % 2147483648))
-	drawn=$((kills_seed / 65536 % $1))
 }
 
 mirror_begins() {
@@ -43,11 +37,25 @@ mirror_resyncs() {
 	last="sectors on their way: $open, of which arrived: $arrived"
 }
 
+snapshot_first() {
+	crash_ begin /dev/vdd /dev/vdf+512
+	snapshot_begins /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
+}
+
+# Often another one is begun, to which everything is to be copied yet.
+snapshot_checked() {
+	snapshot_after_crash /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
+	at_random 2
+	[ $drawn = 0 ] || return 0
+	dmsetup remove origin --noudevsync && dmsetup remove snap --noudevsync || fail busy
+	snapshot_begins /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
+}
+
 # works DEVICE JOURNAL WHO : in the background
 works() {
 	: >/tmp/work-$3
 	{
-		crash work $1 $2 $3 $kills_seed 0 'done' fua slow >/tmp/work-$3
+		crash work $1 $2 $3 $crash_seed 0 'done' fua slow >/tmp/work-$3
 		echo "FAILED  $scenario: it does not work any more on $1: $(cat /tmp/work-$3)"
 	} &
 	while [ ! -s /tmp/work-$3 ]; do
@@ -57,7 +65,7 @@ works() {
 
 # shellcheck disable=SC1091
 . /crash.sh
-modprobe -a virtio_pci virtio_blk kcopyd-mirror
+modprobe -a virtio_pci virtio_blk kcopyd-mirror kcopyd-snapshot
 [ -b /dev/vdf ] || echo "FAILED  $scenario: there are not all disks"
 
 at_random 4
@@ -73,11 +81,19 @@ else
 	round 'a mirror' mirror_checked
 fi
 
+if [ $kills_round = 1 ]; then
+	round 'a snapshot begins' snapshot_first
+else
+	round 'a snapshot' snapshot_checked
+fi
+
 if [ $kills_last = 0 ]; then
+	works /dev/mapper/origin /dev/vdf+512 2
+	works /dev/mapper/snap /dev/vdf+768 3
 	works /dev/mapper/m /dev/vdf 1
 	echo 'kill me' >/dev/ttyS3
 	wait
 	exit 1
 fi
 no_dm
-rmmod kcopyd-mirror kcopyd-dm || echo "FAILED  $scenario: the modules cannot be unloaded"
+rmmod kcopyd-mirror kcopyd-snapshot kcopyd-dm || echo "FAILED  $scenario: the modules cannot be unloaded"
