@@ -26,8 +26,9 @@
  * "copy" makes the second journal what the first one is. "dirty" counts the dirty regions of a mirror's log. "replay" makes an IMAGE of the first
  * ENTRIES of a log of dm-log-writes as a power failure might: of what was not flushed, some
  * is not there. It consists of PARTs, each with a cache of its own, that begin at these
- * sectors. Flushes of a part are told by where they are. "entries" prints the numbers of the
- * entries of such sectors, from the last mark on, and at last how many there are in all.
+ * sectors. Flushes of a part are told by where they are. "entries" prints the
+ * numbers of the entries that are marks, of which the last one is the log's own, and of
+ * those to such sectors after the first mark.
  *
  * All I/O is direct.
  */
@@ -425,21 +426,20 @@ static uint64_t lw_next(uint64_t at, struct lw_entry *e)
 static void entries(const char *log, uint64_t first, uint64_t count)
 {
 	struct lw_entry e;
-	uint64_t n, at = 1, mark = 0;
+	uint64_t n, at = 1;
+	bool begun = false;
 
 	lw_open(log);
 	for (n = 0; n < lw_entries; n++) {
 		at = lw_next(at, &e);
-		/* Its own mark is the last one. */
-		if (e.flags & LW_MARK && n < lw_entries - 1)
-			mark = n;
+		if (e.flags & LW_MARK) {
+			printf("%s %" PRIu64 "\n", n == lw_entries - 1 ? "end" :
+			       begun ? "mark" : "begin", n);
+			begun = true;
+		} else if (begun && e.sector - first < count) {
+			printf("entry %" PRIu64 "\n", n);
+		}
 	}
-	for (n = 0, at = 1; n < lw_entries; n++) {
-		at = lw_next(at, &e);
-		if (n > mark && !(e.flags & LW_MARK) && e.sector - first < count)
-			printf("%" PRIu64 "\n", n);
-	}
-	printf("%" PRIu64 "\n", lw_entries);
 }
 
 #define MAX_PARTS	8

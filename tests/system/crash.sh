@@ -84,3 +84,32 @@ snapshot_after_crash() {
 	crash_ check /dev/mapper/snap $4
 	last="$last; of the snapshot: $open, $arrived"
 }
+
+# merge_up ORIGIN COW : makes merge, which is what the snapshot is
+merge_up() { dm merge "0 $(blockdev --getsz $1) ksnapshot-merge $1 $2 P 16"; }
+
+until_merged() {
+	local end=$(($(seconds) + 120)) rest
+	while :; do
+		rest=$(dmsetup status merge | sed 's/.* \([0-9]*\)\/[0-9]* \([0-9]*\)$/\1 - \2/')
+		[ $((rest)) != 0 ] || return 0
+		[ "$(seconds)" -lt $end ] || fail "not merged: $(dmsetup status merge)"
+		sleep 0.1
+	done
+}
+
+# merge_after_crash ORIGIN COW JOURNAL : makes merge; it is what the snapshot was, with what
+# was written to it
+merge_after_crash() {
+	merge_up $1 $2
+	crash_ check /dev/mapper/merge $3
+	last="sectors of a merge on their way: $open, of which arrived: $arrived"
+}
+
+# merge_ends ORIGIN JOURNAL : and in the end, the origin is that
+merge_ends() {
+	until_merged
+	crash_ check /dev/mapper/merge $2
+	dmsetup remove merge --noudevsync || fail 'merge is busy'
+	crash_ check $1 $2
+}

@@ -42,13 +42,38 @@ snapshot_first() {
 	snapshot_begins /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
 }
 
-# Often another one is begun, to which everything is to be copied yet.
+# phase [merge|snapshot] : is it a snapshot, or one that is being merged?
+phase() {
+	if [ $# = 1 ]; then
+		echo $1 | dd of=/dev/vdf bs=512 seek=1024 conv=sync,fsync 2>/dev/null
+	else
+		dd if=/dev/vdf bs=512 skip=1024 count=1 2>/dev/null | head -n 1
+	fi
+}
+
+# Often another one is begun, to which everything is to be copied yet, or this one merged.
 snapshot_checked() {
 	snapshot_after_crash /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
-	at_random 2
-	[ $drawn = 0 ] || return 0
+	at_random 3
+	[ $drawn != 0 ] || return 0
 	dmsetup remove origin --noudevsync && dmsetup remove snap --noudevsync || fail busy
+	if [ $drawn = 1 ]; then
+		snapshot_begins /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
+	else
+		phase merge
+		merge_up /dev/vdd /dev/vde
+	fi
+}
+
+# When it has ended, there is a snapshot of the origin again.
+merge_checked() {
+	merge_after_crash /dev/vdd /dev/vde /dev/vdf+768
+	at_random 2
+	[ $drawn = 0 ] || [ $kills_last = 1 ] || return 0
+	merge_ends /dev/vdd /dev/vdf+768
+	crash_ copy /dev/vdd /dev/vdf+768 /dev/vdf+512
 	snapshot_begins /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
+	phase snapshot
 }
 
 # works DEVICE JOURNAL WHO : in the background
@@ -83,13 +108,19 @@ fi
 
 if [ $kills_round = 1 ]; then
 	round 'a snapshot begins' snapshot_first
+elif [ "$(phase)" = merge ]; then
+	round 'a merge' merge_checked
 else
 	round 'a snapshot' snapshot_checked
 fi
 
 if [ $kills_last = 0 ]; then
-	works /dev/mapper/origin /dev/vdf+512 2
-	works /dev/mapper/snap /dev/vdf+768 3
+	if [ "$(phase)" = merge ]; then
+		works /dev/mapper/merge /dev/vdf+768 4
+	else
+		works /dev/mapper/origin /dev/vdf+512 2
+		works /dev/mapper/snap /dev/vdf+768 3
+	fi
 	works /dev/mapper/m /dev/vdf 1
 	echo 'kill me' >/dev/ttyS3
 	wait

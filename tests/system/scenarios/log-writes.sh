@@ -28,24 +28,31 @@ recorded() {
 	crash entries /dev/nw $2 $3 >/tmp/entries || fail "$(cat /tmp/entries)"
 }
 
-# begun : only what comes after that is looked at
-begun() { dmsetup message log 0 mark begun || fail 'no mark'; }
+# mark : the first time, only what comes after that is looked at; then, that moment is
+mark() {
+	sync /dev/mapper/j
+	dmsetup message log 0 mark here || fail 'no mark'
+}
 
-# a_point : sets point, somewhere between begin and end, or after an entry to what is
-# looked at, or shortly before or after it
+# the KIND [NUMBER] : entry of that kind
+the() { sed -n "s/^$1 //p" /tmp/entries | sed -n "${2:-1}p"; }
+
+# a_point N : sets point, for the first ones to a mark, three times each; else anywhere or,
+# more often, shortly after an entry to what is looked at
 a_point() {
-	local first last lines
-	first=$(head -n 1 /tmp/entries) last=$(tail -n 1 /tmp/entries)
-	at_random $((last - first))
-	point=$((first + drawn))
+	point=$(the mark $((($1 + 2) / 3)))
+	[ -z "$point" ] || return 0
 	at_random 4
-	[ $drawn != 0 ] || return
-	lines=$(wc -l </tmp/entries)
-	at_random $lines
-	point=$(sed -n "$((drawn + 1))p" /tmp/entries)
-	at_random 4
-	point=$((point + drawn - 1))
-	[ $point -le $last ] || point=$last
+	if [ $drawn = 0 ]; then
+		at_random $(($(the end) - $(the begin)))
+		point=$(($(the begin) + drawn))
+	else
+		at_random "$(grep -c entry /tmp/entries)"
+		point=$(the entry $((drawn + 1)))
+		at_random 8
+		point=$((point + drawn))
+		[ $point -le "$(the end)" ] || point=$(the end)
+	fi
 }
 
 # replayed FUNCTION : it checks what a power failure would leave
@@ -55,10 +62,10 @@ replayed() {
 		place=${part#*:}
 		places="$places ${place%:*}"
 	done
-	echo "        (seed $crash_seed, $(tail -n 1 /tmp/entries) entries)" >/tmp/points
+	echo "        (seed $crash_seed, $(the end) entries)" >/tmp/points
 	while [ $i -lt $crash_points ]; do
 		i=$((i + 1))
-		a_point
+		a_point $i
 		at_random 32768
 		null_blk nr
 		crash_ replay /dev/nw /dev/nr $point $drawn $places
@@ -85,24 +92,34 @@ both() {
 	replayed $2
 }
 
+# work DEVICE JOURNAL WHO WRITES [OPTION...]
+work() {
+	local device=$1 journal=$2 who=$3 writes=$4 said
+	shift 4
+	said=$(crash work /dev/mapper/$device /dev/mapper/$journal $who $crash_seed $writes "$@") ||
+		fail "$said"
+}
+
 mirror_recorded() {
 	local regions=32
 	fill /dev/mapper/b 7
 	crash_ begin /dev/mapper/a /dev/mapper/j
 	mirror_up /dev/mapper/a /dev/mapper/b /dev/mapper/l
-	begun
+	mark
 	# Nobody but the mirror flushes what was copied, or what is left.
 	until_mirror_in_sync
 	sleep 3
-	crash work /dev/mapper/m /dev/mapper/j 1 $crash_seed 200 leave >/tmp/said || fail "$(cat /tmp/said)"
+	mark
+	work m j 1 200 leave
 	sleep 3
-	crash work /dev/mapper/m /dev/mapper/j 1 $crash_seed 200 >/tmp/said || fail "$(cat /tmp/said)"
+	mark
+	work m j 1 200
 	dmsetup remove m --noudevsync || fail 'm is busy'
 	# dm-log-writes would have what was not flushed after what has FUA.
 	sync /dev/mapper/l
 	mirror_up /dev/mapper/a /dev/mapper/b /dev/mapper/l sync
 	dmsetup message m 0 rate 2048
-	crash work /dev/mapper/m /dev/mapper/j 1 $crash_seed 200 slow >/tmp/said || fail "$(cat /tmp/said)"
+	work m j 1 200 slow
 	dmsetup remove m --noudevsync || fail 'm is busy'
 }
 
@@ -110,27 +127,46 @@ mirror_replayed() {
 	mirror_after_crash /dev/mapper/a /dev/mapper/b /dev/mapper/l /dev/mapper/j
 }
 
-# both_work SEED WRITES : on the origin and the snapshot
+# both_work WRITES : on the origin and the snapshot
 both_work() {
 	local other
-	crash work /dev/mapper/origin /dev/mapper/j 1 $1 $2 fua >/tmp/said &
+	work origin j 1 $1 fua &
 	other=$!
-	crash work /dev/mapper/snap /dev/mapper/k 2 $1 $2 fua >/tmp/said2 || fail "$(cat /tmp/said2)"
-	wait $other || fail "$(cat /tmp/said)"
+	work snap k 2 $1 fua
+	wait $other || exit 1
 }
 
 snapshot_recorded() {
 	crash_ begin /dev/mapper/o /dev/mapper/j
 	snapshot_begins /dev/mapper/o /dev/mapper/c /dev/mapper/j /dev/mapper/k
-	begun
-	both_work $crash_seed 100
+	mark
+	both_work 100
 	dmsetup remove origin --noudevsync && dmsetup remove snap --noudevsync || fail busy
 	snapshot_up /dev/mapper/o /dev/mapper/c
-	both_work $crash_seed 200
+	both_work 200
 }
 
 snapshot_replayed() {
 	snapshot_after_crash /dev/mapper/o /dev/mapper/c /dev/mapper/j /dev/mapper/k
+}
+
+# One begins, and is used meanwhile.
+merge_recorded() {
+	crash_ begin /dev/mapper/o /dev/mapper/j
+	snapshot_begins /dev/mapper/o /dev/mapper/c /dev/mapper/j /dev/mapper/k
+	both_work 60
+	dmsetup remove origin --noudevsync && dmsetup remove snap --noudevsync || fail busy
+	sync /dev/mapper/o /dev/mapper/c
+	mark
+	merge_up /dev/mapper/o /dev/mapper/c
+	work merge k 3 100 slow
+	until_merged
+	work merge k 3 20
+}
+
+merge_replayed() {
+	merge_after_crash /dev/mapper/o /dev/mapper/c /dev/mapper/k
+	merge_ends /dev/mapper/o /dev/mapper/k
 }
 
 # shellcheck disable=SC1091
@@ -141,5 +177,6 @@ parts='a:0:8192 b:8192:8192 l:16384:1024 j:17408:256'
 a_crash 'a mirror' mirror_recorded mirror_replayed 16384 1024
 parts='o:0:8192 c:8192:16384 j:24576:256 k:24832:256'
 a_crash 'a snapshot' snapshot_recorded snapshot_replayed 8192 32
+a_crash 'a merge' merge_recorded merge_replayed 8192 32
 rmmod kcopyd-mirror kcopyd-snapshot kcopyd-dm dm-log-writes ||
 	echo "FAILED  $scenario: the modules cannot be unloaded"
