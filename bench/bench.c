@@ -22,6 +22,7 @@
 #include <linux/blkdev.h>
 #include <linux/completion.h>
 #include <linux/dm-kcopyd.h>
+#include <linux/kernel_stat.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/llist.h>

@@ -214,7 +214,7 @@ void kdm_io_to_all(struct kdm_io *io, struct kdm_bio *bio, unsigned int nr,
 		request.mem.type = DM_IO_BIO;
 		request.mem.ptr.bio = b;
 	}
-	if (kcopyd_compat_dm_io(&request, nr, where, bio_prio(b)))
+	if (kcopyd_compat_dm_io(&request, nr, where, b->bi_ioprio))
 		written->fn(written->context, ~0U);
 }
 EXPORT_SYMBOL_GPL(kdm_io_to_all);
