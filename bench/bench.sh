@@ -46,13 +46,12 @@ trap 'exit 129' HUP
 
 tests/qemu/deps.sh build boot bench
 kernel=${KCOPYD_BENCH_KERNEL:-6.1}
-kdir=$(tests/qemu/kernel.sh headers "$kernel")
-make -s -j"$(nproc)" modules KDIR="$kdir" >"$work/build" 2>&1 </dev/null || {
+tests/qemu/make.sh "$kernel" -s -j"$(nproc)" modules >"$work/build" 2>&1 </dev/null || {
 	cat "$work/build" >&2
 	echo 'bench.sh: the build failed (see above)' >&2
 	exit 1
 }
-modules=$(make -s builddir KDIR="$kdir")
+modules=$(tests/qemu/make.sh "$kernel" -s builddir)
 commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
 gcc -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden -o "$work/insns.so" bench/insns.c
 

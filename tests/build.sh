@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # The flags of an outer make, like -j, are not for the builds here.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-tests/qemu/deps.sh build
+tests/qemu/deps.sh build roots
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -38,12 +38,11 @@ printf 'kcopyd_%s\n' cancel cancel_sync client_cancel client_cancel_sync \
 	throttle_create throttle_destroy throttle_set zero >"$work/expected"
 
 mkdir -p build
-for kernel in 6.1 6.12 debug-6.1; do
-	kdir=$(tests/qemu/kernel.sh headers "$kernel")
-	dir=$(make -s builddir KDIR="$kdir")
+for kernel in 6.1 6.12 7.3 debug-6.1; do
+	dir=$(tests/qemu/make.sh "$kernel" -s builddir)
 	# What is not compiled does not warn.
 	flock "$dir.lock" rm -rf "$dir"
-	result "modules for Debian's $kernel" make -j"$(nproc)" modules KDIR="$kdir" W=1
+	result "modules for Debian's $kernel" tests/qemu/make.sh "$kernel" -j"$(nproc)" modules W=1
 	# For the KUnit suites it exports more.
 	[ "$kernel" != debug-6.1 ] || continue
 	# The calls of kcopyd.h and the C++ runtime's, and nothing from inside.

@@ -9,15 +9,18 @@
 #
 # --full runs the same tests for longer: KCOPYD_TORTURE_SECONDS is 1800 unless
 # it is set, KCOPYD_KILLS is 500 unless it is set, and KCOPYD_TORTURE_SEED is drawn unless
-# it is set. And there is one stage more, the suites about things that happen at the same
-# moment on a kernel that finds data races.
+# it is set. And there is more: the suites about things that happen at the same moment on
+# a kernel that finds data races; and instead of a little of everything on the kernels
+# besides 6.1 all system tests, on those of KERNELS ("6.1 6.12 7.3" unless it is set).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-stages=(build unit model runner demo kunit system kills bench)
+kernels='6.12 7.3' scenarios=smoke
+stages=(build unit model runner demo kunit system kills kernels bench)
 if [ "${1-}" = --full ]; then
 	shift
 	stages+=(races)
+	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_KILLS="${KCOPYD_KILLS:-500}"
 	export KCOPYD_TORTURE_SEED="${KCOPYD_TORTURE_SEED:-$((RANDOM << 15 | RANDOM))}"
@@ -76,7 +79,7 @@ stage() {
 
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
-tests/qemu/deps.sh build boot tools clients fio lint model unit bench
+tests/qemu/deps.sh build boot roots tools clients fio lint model unit bench
 # The unit tests do without.
 tests/qemu/deps.sh unit32 || true
 
@@ -91,6 +94,13 @@ for name; do
 	kunit)	stage kunit tests/kunit/run.sh ;;
 	system)	stage system tests/system/run.sh ;;
 	kills)	stage kills tests/system/run.sh kills ;;
+	kernels)
+		for kernel in $kernels; do
+			# It has had them in the stage system.
+			[ "$kernel" != 6.1 ] || continue
+			# shellcheck disable=SC2086 # none for all
+			stage "kernel $kernel" tests/system/run.sh --kernel "$kernel" $scenarios
+		done ;;
 	bench)	stage bench bench/bench.sh --check ;;
 	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
 			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \

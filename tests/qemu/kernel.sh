@@ -4,7 +4,7 @@
 # kernel.sh COMMAND KERNEL : finds or fetches a kernel, keeps it in the cache,
 # and prints where it is.  Progress goes to stderr.
 #
-#   headers KERNEL  the directory to give as KDIR to a module's build
+#   headers KERNEL  the directory to give as KDIR to a module's build: see make.sh
 #   image KERNEL    VERSION=, VMLINUZ=, ROOT= (holds lib/modules/VERSION) and,
 #                   where there is one, SYSTEM_MAP=
 #   debug KERNEL    as image, and KDIR=, of the debug kernel that is built from
@@ -25,23 +25,25 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/qemu/debian.sh
 . "$here/debian.sh"
 
-# kernel, its suites
+# kernel, its suites, and where this system's compiler cannot build for it, one that
+# can and the suites that it is taken from
 table()
 {
 	cat <<-EOT
 	6.1	bookworm bookworm-updates bookworm-security
 	6.12	bookworm-backports
+	7.3	trixie-backports	g++-14	trixie trixie-updates trixie-security
 	EOT
 }
 
 usage() { print_usage >&2; exit 2; }
 
-# select_kernel KERNEL : sets up apt for the kernel's suites
+# select_kernel KERNEL : sets up apt for the kernel's suites, and compiler and
+# compiler_suites
 select_kernel()
 {
 	local suites
-	suites=$(table | awk -F '\t' -v kernel="$1" '$1 == kernel { print $2 }')
-	[[ -n $suites ]] ||
+	IFS=$'\t' read -r _ suites compiler compiler_suites < <(table | grep "^$1"$'\t' || true) ||
 		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(and debug-6.1, kcsan-6.1)"
 	read -ra suites <<<"$suites"
 	private_apt "$1" "${suites[@]}"
@@ -79,9 +81,31 @@ build_headers()
 	ln -s "$(cd "$dir" && echo usr/src/linux-headers-*-amd64)" "$dir/kdir"
 }
 
+# A small system with the headers, whose own compiler it is that builds: the tools in
+# the packages are made for its libraries.
+build_root()
+{
+	local dir=$1 suite sources=() log=$cache/root.log
+	shift
+	need mmdebstrap
+	for suite in $compiler_suites "${apt_suites[@]}"; do
+		sources+=("deb $(suite_uri "$suite") $suite main")
+	done
+	say "making a system with $compiler and $1 (1 minute, 1 GB)"
+	mmdebstrap --quiet --variant=minbase --include="make,$compiler,$(IFS=, && echo "$*")" \
+		"${compiler_suites%% *}" - "${sources[@]}" 2>"$log" </dev/null |
+		tar -xC "$dir" --no-same-owner --exclude='./dev/*' || {
+		tail -n 20 "$log" >&2
+		die "no system with $compiler can be made (see above)"
+	}
+	rm -rf "$dir"/var/{cache/apt,lib/apt/lists}/*
+	ln -s "$(cd "$dir" && echo usr/src/linux-headers-*-amd64)" "$dir/kdir"
+}
+
 headers()
 {
-	from_packages "headers-$1" build_headers linux-headers-amd64
+	from_packages "headers-$1" "$([[ -n $compiler ]] && echo build_root || echo build_headers)" \
+		linux-headers-amd64
 	readlink -f "$entry/kdir"
 }
 

@@ -20,7 +20,7 @@ need()
 	local tool
 	for tool; do
 		command -v "$tool" >/dev/null ||
-			die "'$tool' is not installed: run tests/qemu/deps.sh build boot"
+			die "'$tool' is not installed: run tests/qemu/deps.sh build boot roots"
 	done
 }
 

@@ -4,16 +4,15 @@
 # System tests: copies between real block drivers, on a stock Debian kernel in
 # QEMU. Prints a line for each test case; the last one counts them.
 #
-#	run.sh [SCENARIO...]	of scenarios/*.sh, all but kills unless told; those
+#	run.sh [--kernel KERNEL] [SCENARIO...]
+#				of scenarios/*.sh, all but kills unless told; those
 #				named client-* are of the kernel's own targets,
-#				built on kcopyd; kills boots once and again
+#				built on kcopyd; kills boots once and again. On 6.1
+#				unless told; not each of them is for debug-6.1.
 #
-# KCOPYD_SYSTEM_KERNEL		the kernel of all but torture and the clients, of those that
-#				boot.sh knows (default 6.1); not each of them is for
-#				debug-6.1
 # KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
 # KCOPYD_TORTURE_SEED		its seed (default 1)
-# KCOPYD_TORTURE_KERNEL		its kernel, of those that boot.sh knows (default 6.1)
+# KCOPYD_TORTURE_KERNEL		its kernel, of those that boot.sh knows, if not KERNEL
 # KCOPYD_POINTS			to how many points a log of the scenario log-writes is
 #				replayed (default 12)
 # KCOPYD_POINTS_SEED		which ones (drawn, and printed, unless told)
@@ -68,14 +67,12 @@ failure()
 # build KERNEL : sets $modules to the directory with the modules for it
 build()
 {
-	local kdir
-	kdir=$(tests/qemu/kernel.sh headers "$1")
-	run make -s -j"$(nproc)" modules KDIR="$kdir" >"$work/build" 2>&1 || {
+	run tests/qemu/make.sh "$1" -s -j"$(nproc)" modules >"$work/build" 2>&1 || {
 		cat "$work/build" >&2
 		echo 'run.sh: the build failed (see above)' >&2
 		exit 1
 	}
-	modules=$(make -s builddir KDIR="$kdir")
+	modules=$(tests/qemu/make.sh "$1" -s builddir)
 }
 
 # guest NAME OPTION... : boots, counts what comes back
@@ -143,13 +140,17 @@ kills()
 		((++round))
 		printf 'kills_round=%d kills_last=%d crash_seed=%d\n' $round \
 			$((round > rounds)) $RANDOM >"$work/settings"
-		guest kills --mem 512 --timeout 300 "${options[@]}" \
+		guest kills --kernel "$kernel" --mem 512 --timeout 300 "${options[@]}" \
 			--kill-after "$((RANDOM % 2)).$((RANDOM % 10))" \
 			--add "$work/settings:/settings" tests/system/guest.sh kills
 	done
 }
 
-torture='' kills='' scenarios=() clients=()
+kernel=6.1 torture='' kills='' scenarios=() clients=()
+if [[ ${1-} == --kernel ]]; then
+	kernel=${2:?run.sh: --kernel which}
+	shift 2
+fi
 if ((!$#)); then
 	for name in "$here"/scenarios/*.sh; do
 		[[ $name == */kills.sh ]] || set -- "$@" "$name"
@@ -172,7 +173,7 @@ for name; do
 	fi
 done
 
-tests/qemu/deps.sh build boot tools
+tests/qemu/deps.sh build boot roots tools
 PATH=$PATH:/usr/sbin:/sbin
 gcc -O2 -Wall -Wextra -static -o "$work/sectors" tests/system/sectors.c
 gcc -O2 -Wall -Wextra -static -pthread -o "$work/crash" tests/system/crash.c
@@ -195,7 +196,6 @@ if ((${#scenarios[@]})); then
 		log-writes) programs+=(--kmod dm-log-writes) ;;
 		esac
 	done
-	kernel=${KCOPYD_SYSTEM_KERNEL:-6.1}
 	build "$kernel"
 	printf 'crash_points=%d crash_seed=%d\n' "${KCOPYD_POINTS:-12}" \
 		"${KCOPYD_POINTS_SEED:-$RANDOM}" >"$work/settings"
@@ -211,8 +211,8 @@ if ((${#scenarios[@]})); then
 fi
 
 if ((${#clients[@]})); then
-	build 6.1
-	kdir=$(tests/qemu/kernel.sh headers 6.1)
+	build "$kernel"
+	kdir=$(tests/qemu/kernel.sh headers "$kernel")
 	code=0
 	run tests/clients/build.sh "$kdir" "$work/targets" >"$work/built" || code=$?
 	cat "$work/built"
@@ -225,7 +225,7 @@ if ((${#clients[@]})); then
 		for name in dm-snapshot dm-mirror dm-thin-pool; do
 			common+=(--module "$work/targets/$name.ko")
 		done
-		guest clients --mem 2048 --timeout 1500 "${common[@]}" \
+		guest clients --kernel "$kernel" --mem 2048 --timeout 1500 "${common[@]}" \
 			--add "$(command -v lvm)" --module "$modules/kcopyd.ko" \
 			--module "$modules/kcopyd_exhaust.ko" \
 			tests/system/guest.sh "${clients[@]}"
@@ -235,7 +235,7 @@ if ((${#clients[@]})); then
 fi
 
 if [[ -n $torture ]]; then
-	kernel=${KCOPYD_TORTURE_KERNEL:-6.1}
+	kernel=${KCOPYD_TORTURE_KERNEL:-$kernel}
 	seconds=${KCOPYD_TORTURE_SECONDS:-90}
 	seed=${KCOPYD_TORTURE_SEED:-1}
 	echo "torture: $seconds s on the kernel $kernel, KCOPYD_TORTURE_SEED=$seed"
@@ -248,7 +248,7 @@ if [[ -n $torture ]]; then
 fi
 
 if [[ -n $kills ]]; then
-	build 6.1
+	build "$kernel"
 	kills
 fi
 
