@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "compat/workqueue.h"
 #include "core/block.h"
 #include "core/check.h"
 #include "core/client.h"
@@ -145,10 +146,10 @@ static int client_create(const char *name, unsigned int num_pages, bool dm,
 	kc->io = io;
 
 	r = -ENOMEM;
-	kc->io_wq = alloc_workqueue("kcopyd/%u", WQ_MEM_RECLAIM, 0, kc->id);
+	kc->io_wq = alloc_workqueue("kcopyd/%u", WQ_MEM_RECLAIM | KCOPYD_WQ_PERCPU, 0, kc->id);
 	if (!kc->io_wq)
 		goto err_free;
-	kc->notify_wq = alloc_workqueue("kcopyd_cb/%u", WQ_MEM_RECLAIM, 0,
+	kc->notify_wq = alloc_workqueue("kcopyd_cb/%u", WQ_MEM_RECLAIM | KCOPYD_WQ_PERCPU, 0,
 					kc->id);
 	if (!kc->notify_wq)
 		goto err_free;

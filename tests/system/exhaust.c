@@ -33,6 +33,7 @@
 #include <linux/workqueue.h>
 
 #include "../../compat/bdev.h"
+#include "../../compat/workqueue.h"
 #include "../../kcopyd.h"
 
 #define MAX_DEVICES	8
@@ -296,8 +297,8 @@ static int workers_init(struct exhaust *e)
 	}
 	for (i = 0; i < e->nr_pools; i++)
 		pool_init(&e->pools[i]);
-	e->ordinary = alloc_workqueue("kcopyd_sleepers", 0, WQ_MAX_ACTIVE);
-	e->urgent = alloc_workqueue("kcopyd_urgent", WQ_HIGHPRI, WQ_MAX_ACTIVE);
+	e->ordinary = alloc_workqueue("kcopyd_sleepers", KCOPYD_WQ_PERCPU, WQ_MAX_ACTIVE);
+	e->urgent = alloc_workqueue("kcopyd_urgent", WQ_HIGHPRI | KCOPYD_WQ_PERCPU, WQ_MAX_ACTIVE);
 	return e->ordinary && e->urgent ? 0 : -ENOMEM;
 }
 
