@@ -8,7 +8,7 @@
 # sources; each of these directories therefore holds links to the sources.
 
 # KDIR: the build directory of the kernel to build for.
-ifneq ($(filter modules builddir,$(or $(MAKECMDGOALS),modules)),)
+ifneq ($(filter modules builddir install uninstall,$(or $(MAKECMDGOALS),modules)),)
 KDIR ?= $(patsubst %/Makefile,%,$(wildcard /lib/modules/$(shell uname -r)/build/Makefile))
 ifeq ($(strip $(KDIR)),)
 # Before a download that takes a while; stdout is for builddir.
@@ -32,9 +32,9 @@ build := build/$(release)
 kernel-id = $(shell cd $(KDIR) && pwd && cat include/config/auto.conf		\
 	include/generated/utsrelease.h Module.symvers 2>/dev/null | cksum)
 
-sources = $(shell find Kbuild kcopyd* core compat include samples targets tests bench	\
+sources = $(shell find Kbuild VERSION kcopyd* core compat include samples targets tests bench	\
 	\( -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.mk' -o -name '*.sh'	\
-	-o -name Kbuild \) ! -name '*.mod.c' ! -path compat/features.h		\
+	-o -name Kbuild -o -name VERSION \) ! -name '*.mod.c' ! -path compat/features.h		\
 	! -path 'tests/qemu/*' 2>/dev/null)
 
 # The lock lets a second make for the same kernel wait, not interfere.
@@ -60,6 +60,59 @@ modules:
 .PHONY: builddir
 builddir:
 	@echo $(CURDIR)/$(build)
+
+# ---------------------------------------------------------------------------
+# Installing
+
+# What is of use on a machine; the rest is samples and tests.
+installed-modules := kcopyd kcopyd-dm kcopyd-mirror kcopyd-snapshot
+module-dir := $(DESTDIR)/lib/modules/$(release)/updates/kcopyd
+
+# What modules outside the tree are built against; like a checkout, for client.mk.
+include-dir := $(DESTDIR)/usr/src/kcopyd
+installed-headers := kcopyd.h kcopyd.hpp kcopyd_cpp_shim.cpp VERSION			\
+	compat/check-cxx.sh compat/cpp.h compat/cxx.mk include/client.mk		\
+	include/linux/dm-kcopyd.h targets/dm/dm.h targets/dm/dm.hpp targets/dm/le.hpp	\
+	targets/dm/module.h targets/dm/text.hpp
+
+# What DKMS builds from.
+dkms-dir = $(DESTDIR)/usr/src/kcopyd-$(shell cat VERSION)
+dkms-sources = $(shell find Kbuild VERSION COPYING dkms.conf dkms kcopyd* core compat	\
+	include targets -type f ! -path compat/features.h ! -name '.*' ! -name '*.o')
+
+# KEY and CERT: with what to sign. Without DESTDIR modprobe finds the modules at once.
+.PHONY: install
+install: modules install-headers
+	@install -d $(module-dir)
+	@set -e; for name in $(installed-modules); do					\
+		install -m 644 $(build)/$$name.ko $(module-dir)/;			\
+		[ -z "$(KEY)" ] || $(KDIR)/scripts/sign-file sha256 "$(KEY)" "$(CERT)"	\
+			$(module-dir)/$$name.ko;					\
+	done
+	@cd $(build) && $(CURDIR)/dkms/symbols.sh keep $(release) $(abspath $(include-dir))
+	@[ -n "$(DESTDIR)" ] || depmod $(release)
+	@echo "The modules are in $(module-dir), what others are built against in $(include-dir)"
+	@[ -n "$(DESTDIR)$(KEY)" ] || ! mokutil --sb-state 2>/dev/null | grep -q enabled ||	\
+		echo "Secure Boot is on, and they are not signed: see make help, KEY and CERT" >&2
+
+.PHONY: install-headers
+install-headers:
+	@install -d $(include-dir)
+	@cp --parents -t $(include-dir) $(installed-headers)
+
+.PHONY: uninstall
+uninstall:
+	@rm -rf $(module-dir)
+	@dkms/symbols.sh drop $(release) $(include-dir)
+	@[ -d $(include-dir)/build ] || rm -rf $(include-dir)
+	@[ -n "$(DESTDIR)" ] || depmod $(release)
+
+.PHONY: install-dkms
+install-dkms:
+	@install -d $(dkms-dir)
+	@cp --parents -t $(dkms-dir) $(dkms-sources)
+	@sed -i "s/#MODULE_VERSION#/$$(cat VERSION)/" $(dkms-dir)/dkms.conf
+	@echo "For each kernel: dkms install kcopyd/$$(cat VERSION)"
 
 .PHONY: clean
 clean:
@@ -89,6 +142,10 @@ help:
 	@echo '                    running kernel, or for Debian'"'"'s 6.1 if it has no headers'
 	@echo 'make KDIR=<dir>     ... for the kernel whose build directory this is'
 	@echo 'make W=1 C=1        ... with more warnings, and with sparse'
+	@echo 'make install        ... and install the modules and what others are built against;'
+	@echo '                    KEY=<private key> CERT=<certificate> to sign them, DESTDIR=<root>'
+	@echo 'make uninstall      for this kernel; KDIR and DESTDIR as for make install'
+	@echo 'make install-dkms   the sources to where DKMS takes them from'
 	@echo 'make builddir       print where the modules are (KDIR as for make)'
 	@echo 'make clean          remove build/'
 	@echo 'make demo           copy a file system to three disks in a virtual machine'

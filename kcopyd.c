@@ -1119,4 +1119,5 @@ module_exit(kcopyd_exit);
 
 MODULE_DESCRIPTION("Asynchronous copies between block devices");
 MODULE_AUTHOR("The kcopyd authors");
+MODULE_VERSION(KCOPYD_VERSION);
 MODULE_LICENSE("GPL");

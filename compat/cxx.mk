@@ -40,8 +40,11 @@ kcopyd-cxx-flags = $(filter-out $(kcopyd-cxx-c-only),$(kcopyd-cxx-c-flags)) -g0	
 
 kcopyd-cxx-check := $(kcopyd-dir)/compat/check-cxx.sh
 
+kcopyd-cxx-there = $(if $(shell command -v $(lastword $(KCOPYD_CXX))),,		\
+	$(error $(lastword $(KCOPYD_CXX)) is not installed, the C++ compiler that belongs to $(CC): install it, or say KCOPYD_CXX=))
+
 quiet_cmd_cxx_o_cpp = CXX $(quiet_modtag)  $@
-      cmd_cxx_o_cpp = $(KCOPYD_CXX) $(kcopyd-cxx-flags) -c -o $@ $<	\
+      cmd_cxx_o_cpp = $(kcopyd-cxx-there)$(KCOPYD_CXX) $(kcopyd-cxx-flags) -c -o $@ $<	\
 		$(cmd_objtool);						\
 		$(kcopyd-cxx-check) $@ $(NM) $(OBJDUMP)
 

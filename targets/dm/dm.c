@@ -760,4 +760,5 @@ EXPORT_SYMBOL_GPL(kdm_bios_pop);
 
 MODULE_DESCRIPTION("Device-mapper for targets in C++");
 MODULE_AUTHOR("The kcopyd authors");
+MODULE_VERSION(KCOPYD_VERSION);
 MODULE_LICENSE("GPL");

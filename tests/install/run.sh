@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Installs kcopyd the ways that there are, in a clean Debian system of its own, and takes
+# it away again: make install, with and without a key; DKMS, and a newer kernel that comes
+# later; the Debian packages; modules in C and C++ that are built against what was
+# installed. See inside.sh for the cases.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+tests/qemu/deps.sh roots
+here=$PWD/tests/install
+# shellcheck source=tests/qemu/lib.sh
+. tests/qemu/lib.sh
+# shellcheck source=tests/qemu/debian.sh
+. tests/qemu/debian.sh
+find_cache
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+mkdir "$work/kcopyd"
+git ls-files -z | xargs -0 cp --parents -t "$work/kcopyd"
+
+sources=()
+for suite in bookworm bookworm-updates bookworm-security bookworm-backports; do
+	sources+=("deb $(suite_uri "$suite") $suite main")
+done
+code=0
+# shellcheck disable=SC2016 # it is the hook's
+mmdebstrap --quiet --variant=apt --include=dkms,dh-dkms,debhelper,fakeroot,g++,lintian,make,openssl,linux-headers-amd64 \
+	--customize-hook="copy-in '$work/kcopyd' '$here/inside.sh' /root" \
+	--customize-hook='chroot "$1" /root/inside.sh' \
+	bookworm /dev/null "${sources[@]}" </dev/null >"$work/log" 2>&1 || code=$?
+passed=$(grep -c '^ok  ' "$work/log" || true)
+failed=$(grep -c '^FAILED ' "$work/log" || true)
+if ((code || failed)) || ! grep -q '^all cases ran' "$work/log"; then
+	tail -n 60 "$work/log" >&2
+	((failed)) || { echo 'FAILED  install: it did not run to its end (see above)'; failed=1; }
+fi
+grep -E '^(ok  |FAILED )' "$work/log" || true
+echo "$passed passed, $failed failed"
+((failed == 0 && passed > 0))
