@@ -3,7 +3,8 @@
 #
 # make check: every test there is, from the cheapest up, and one line at the end
 # that adds them up. A stage ends its output in "N passed, N failed" (and
-# ", N skipped"); one that ends otherwise counts as a failure.
+# ", N skipped"); one that ends otherwise counts as a failure. A guest is seldom busy with
+# all CPUs: some stages run beside the others, and what they say comes at the end.
 #
 #	check.sh [--full] [STAGE...]
 #
@@ -16,10 +17,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kernels='6.12 7.3' scenarios=smoke
-stages=(build unit model runner demo kunit system kills kernels bench)
+stages=(build unit model runner demo system kernels) beside=(kunit kills bench)
 if [ "${1-}" = --full ]; then
 	shift
-	stages+=(races)
+	beside+=(races)
 	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_KILLS="${KCOPYD_KILLS:-500}"
@@ -27,12 +28,12 @@ if [ "${1-}" = --full ]; then
 fi
 
 work=$(mktemp -d)
-child=
+child='' other=''
 finish() {
-	if [ -n "$child" ]; then
-		kill -- "-$child" 2>/dev/null || true
-		wait "$child" 2>/dev/null || true
-	fi
+	for group in $child $other; do
+		kill -- "-$group" 2>/dev/null || true
+		wait "$group" 2>/dev/null || true
+	done
 	rm -rf "$work"
 }
 trap finish EXIT
@@ -42,24 +43,10 @@ trap 'exit 143' TERM HUP
 passed=0 failed=0 skipped=0
 bad=()
 
-# stage NAME COMMAND...
-stage() {
-	local name=$1 last rc=0 start=$SECONDS out tee
-	shift
-	echo
-	echo "== $name"
-	exec {out}> >(tee "$work/out")
-	tee=$!
-	# In a process group of its own, so that all of it can be ended.
-	set -m
-	"$@" </dev/null >&"$out" 2>&1 {out}>&- &
-	child=$!
-	set +m
-	exec {out}>&-
-	wait "$child" || rc=$?
-	child=
-	wait "$tee" || true
-	last=$(grep -aE '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$work/out" | tail -n 1 || true)
+# count NAME CODE : the result of what ended with CODE and wrote $work/NAME
+count() {
+	local name=$1 rc=$2 last
+	last=$(grep -aE '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$work/$name" | tail -n 1 || true)
 	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
 		passed=$((passed + BASH_REMATCH[1]))
 		failed=$((failed + BASH_REMATCH[2]))
@@ -74,6 +61,26 @@ stage() {
 		failed=$((failed + 1))
 		bad+=("$name: ended with exit code $rc and no result")
 	fi
+}
+
+# stage NAME COMMAND...
+stage() {
+	local name=$1 rc=0 start=$SECONDS out tee
+	shift
+	echo
+	echo "== $name"
+	exec {out}> >(tee "$work/$name")
+	tee=$!
+	# In a process group of its own, so that all of it can be ended.
+	set -m
+	"$@" </dev/null >&"$out" 2>&1 {out}>&- &
+	child=$!
+	set +m
+	exec {out}>&-
+	wait "$child" || rc=$?
+	child=
+	wait "$tee" || true
+	count "$name" "$rc"
 	echo "== $name: $((SECONDS - start)) s"
 }
 
@@ -83,10 +90,22 @@ tests/qemu/deps.sh build boot roots tools clients fio lint model unit bench
 # The unit tests do without.
 tests/qemu/deps.sh unit32 || true
 
-[ $# -gt 0 ] || set -- "${stages[@]}"
+if [ $# -eq 0 ]; then
+	set -- "${stages[@]}"
+else
+	beside=()
+fi
 for name; do
 	case $name in
-	build)	stage build tests/build.sh ;;
+	build)
+		stage build tests/build.sh
+		# Not before: it builds all anew.
+		if [ ${#beside[@]} -gt 0 ]; then
+			set -m
+			tests/check.sh "${beside[@]}" </dev/null >"$work/beside" 2>&1 &
+			other=$!
+			set +m
+		fi ;;
 	unit)	stage unit tests/unit/run.sh ;;
 	model)	stage model tests/model/run.sh ;;
 	runner)	stage runner tests/qemu/selftest.sh ;;
@@ -105,10 +124,18 @@ for name; do
 	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
 			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
-	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]}" >&2
+	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills bench races" >&2
 		exit 2 ;;
 	esac
 done
+
+if [ -n "$other" ]; then
+	rc=0
+	wait "$other" || rc=$?
+	other=
+	cat "$work/beside"
+	count beside "$rc"
+fi
 
 echo
 for line in "${bad[@]}"; do
