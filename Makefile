@@ -68,6 +68,9 @@ builddir:
 installed-modules := kcopyd kcopyd-dm kcopyd-mirror kcopyd-snapshot
 module-dir := $(DESTDIR)/lib/modules/$(release)/updates/kcopyd
 
+# For /etc/modprobe.d/
+example-dir := $(DESTDIR)/usr/share/doc/kcopyd/examples
+
 # What modules outside the tree are built against; like a checkout, for client.mk.
 include-dir := $(DESTDIR)/usr/src/kcopyd
 installed-headers := kcopyd.h kcopyd.hpp kcopyd_cpp_shim.cpp VERSION			\
@@ -83,7 +86,8 @@ dkms-sources = $(shell find Kbuild VERSION COPYING dkms.conf dkms kcopyd* core c
 # KEY and CERT: with what to sign. Without DESTDIR modprobe finds the modules at once.
 .PHONY: install
 install: modules install-headers
-	@install -d $(module-dir)
+	@install -d $(module-dir) $(example-dir)
+	@install -m 644 samples/mainline-names.conf $(example-dir)/
 	@set -e; for name in $(installed-modules); do					\
 		install -m 644 $(build)/$$name.ko $(module-dir)/;			\
 		[ -z "$(KEY)" ] || $(KDIR)/scripts/sign-file sha256 "$(KEY)" "$(CERT)"	\
@@ -102,7 +106,7 @@ install-headers:
 
 .PHONY: uninstall
 uninstall:
-	@rm -rf $(module-dir)
+	@rm -rf $(module-dir) $(example-dir)
 	@dkms/symbols.sh drop $(release) $(include-dir)
 	@[ -d $(include-dir)/build ] || rm -rf $(include-dir)
 	@[ -n "$(DESTDIR)" ] || depmod $(release)
