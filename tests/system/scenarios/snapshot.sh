@@ -289,6 +289,13 @@ slow() {
 	slow='ksnapshot-merge /dev/na /dev/mapper/slow P 16'
 }
 
+# delay READ WRITE : and from now on so long
+delay() {
+	dmsetup suspend slow --noudevsync &&
+		echo "0 65536 delay /dev/nb 0 $1 /dev/nb 0 $2" | dmsetup reload slow --noudevsync &&
+		dmsetup resume slow --noudevsync || fail 'slow takes no other table'
+}
+
 merge() {
 	snapshot P 16
 	changed
@@ -332,19 +339,20 @@ merge_is_alone() {
 
 # It is used meanwhile: chunks that are merged, that are to be, and that have not changed.
 merge_while_used() {
-	slow 100
+	slow 1000
 	becomes $slow
 	check /dev/mapper/origin 1 $of_snap
 	fill /dev/mapper/origin 4 0 3200
 	check /dev/mapper/origin 1 $of_snap --other 4 0+3200
 	[ "$(left)" -gt 0 ] || fail 'it was too fast'
+	delay 0 0
 	fill /dev/mapper/origin 5 3210 1000
 	merged_ok 1 $of_snap --other 4 0+3200 --other 5 3210+1000
 }
 
 # A write to what is merged waits, others do not.
 merge_makes_wait() {
-	slow 3000
+	slow 6000
 	becomes $slow
 	sleep 1
 	fill /dev/mapper/origin 4 $((39 * 160)) 16 &
@@ -353,26 +361,22 @@ merge_makes_wait() {
 	[ -d /proc/$write ] && [ "$(left)" = $((40 * 16)) ] || fail 'it did not wait'
 	wait $write || fail 'no write'
 	[ "$(left)" -lt $((40 * 16)) ] || fail 'it waited for something else'
+	delay 0 0
 	check /dev/mapper/origin 1 $of_snap --other 4 $((38 * 160))+16 --other 4 $((39 * 160))+16
 }
 
-# A chunk is not copied before a write to it has ended.
+# A chunk is not copied before a write to it has ended: the first run takes 6 s, for a flush
+# and exceptions, and the write goes from the 5th to the 8th second.
 merge_waits() {
 	slow 0
-	dmsetup reload slow --table '0 65536 delay /dev/nb 0 0 /dev/nb 0 2000' --noudevsync
-	dmsetup suspend slow --noudevsync
-	dmsetup resume slow --noudevsync
-	dmsetup suspend origin --noudevsync
-	echo "0 65536 $slow" | dmsetup reload origin --noudevsync
-	# It is sent before the merge is.
-	fill /dev/mapper/origin 4 $((20 * 160)) 16 &
+	delay 0 3000
+	becomes $slow
+	sleep 4.5
+	fill /dev/mapper/origin 4 $((38 * 160)) 16 &
 	write=$!
-	dmsetup resume origin --noudevsync
 	wait $write || fail 'no write'
-	dmsetup suspend slow --noudevsync
-	dmsetup reload slow --table '0 65536 delay /dev/nb 0 0 /dev/nb 0 0' --noudevsync
-	dmsetup resume slow --noudevsync
-	merged_ok 1 $of_snap --other 4 $((20 * 160))+16
+	delay 0 0
+	merged_ok 1 $of_snap --other 4 $((38 * 160))+16
 }
 
 # Other snapshots stay what they are, whatever the size of their chunks.
@@ -399,6 +403,22 @@ merge_among_others() {
 	check /dev/mapper/snap64 1
 }
 
+# One that is made meanwhile is what the origin was then.
+merge_and_another() {
+	local before
+	slow 1000
+	wipe /dev/nc
+	becomes $slow
+	dm new '0 65536 ksnapshot /dev/na /dev/nc P 8'
+	before=$(dd if=/dev/mapper/new bs=64k count=50 iflag=direct 2>/dev/null | md5sum)
+	[ "$(left)" -gt 0 ] || fail 'it was too fast'
+	delay 0 0
+	until_left 0
+	[ "$(dd if=/dev/mapper/new bs=64k count=50 iflag=direct 2>/dev/null | md5sum)" = "$before" ] ||
+		fail 'it has changed'
+	check /dev/mapper/origin 1 $of_snap
+}
+
 # half_way TARGET OTHER : what one leaves, be it in the middle, the other one ends.
 half_way() {
 	slow 100
@@ -413,7 +433,7 @@ half_way() {
 # It stops when it is suspended, and goes on later, with another table too.
 merge_suspended() {
 	local before
-	slow 100
+	slow 300
 	becomes $slow
 	until_left 560
 	dmsetup suspend origin --noudevsync
@@ -425,6 +445,7 @@ merge_suspended() {
 	until_left 320
 	becomes ksnapshot-merge /dev/na /dev/mapper/slow P 16
 	[ "$(left)" -gt 0 ] || fail 'it was too fast'
+	delay 0 0
 	merged_ok 1 $of_snap
 }
 
@@ -444,7 +465,7 @@ merge_fails() {
 
 # What may be in the store or not is not written to.
 merge_in_doubt() {
-	slow 1000
+	slow 3000
 	dmsetup suspend origin --noudevsync
 	echo "0 65536 $slow" | dmsetup reload origin --noudevsync
 	dmsetup resume origin --noudevsync
@@ -452,6 +473,7 @@ merge_in_doubt() {
 	until_failed
 	! sectors fill /dev/mapper/origin 4 $((39 * 160)) 16 >/dev/null || fail 'it is written'
 	fill /dev/mapper/origin 4 $((38 * 160)) 16
+	delay 0 0
 	check /dev/mapper/origin 1 $of_snap --other 4 $((38 * 160))+16
 	good nb 16 31
 	becomes ksnapshot-merge /dev/na /dev/nb P 16
@@ -569,6 +591,7 @@ each 'a merge of what is used' merge_while_used
 each 'a merge makes writes wait' merge_makes_wait
 each 'a merge waits for writes' merge_waits
 each 'a merge among other snapshots' merge_among_others
+each 'a merge and a snapshot made meanwhile' merge_and_another
 each 'a merge that mainline ends' half_way ksnapshot-merge snapshot-merge
 each 'a merge that mainline began' half_way snapshot-merge ksnapshot-merge
 each 'a merge that is suspended' merge_suspended
