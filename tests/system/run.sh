@@ -200,7 +200,7 @@ if ((${#scenarios[@]})); then
 	printf 'crash_points=%d crash_seed=%d\n' "${KCOPYD_POINTS:-12}" \
 		"${KCOPYD_POINTS_SEED:-$RANDOM}" >"$work/settings"
 	programs+=(--add "$work/settings:/settings")
-	guest scenarios --kernel "$kernel" --mem 2048 --timeout 3300 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
+	guest scenarios --kernel "$kernel" --mem 2048 --timeout 3600 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
 		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
