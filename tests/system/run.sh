@@ -13,13 +13,13 @@
 # KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
 # KCOPYD_TORTURE_SEED		its seed (default 1)
 # KCOPYD_TORTURE_KERNEL		its kernel, of those that boot.sh knows, if not KERNEL
-# KCOPYD_POINTS			to how many points a log of the scenario log-writes is
-#				replayed (default 12)
+# KCOPYD_POINTS			to how many points each log of the scenario log-writes
+#				is replayed (default 12)
 # KCOPYD_POINTS_SEED		which ones (drawn, and printed, unless told)
 # KCOPYD_KILLS			how often the scenario kills kills the machine (default 20)
 # KCOPYD_KILLS_SEED		its seed (drawn, and printed, unless told)
-# KCOPYD_KILLS_DIR		where it has its disks, 30 MiB, and leaves them after a
-#				failure (default: a directory that goes away)
+# KCOPYD_KILLS_DIR		where it has its disks, 30 MiB, which stay there (default:
+#				a directory that goes away)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
@@ -197,10 +197,11 @@ if ((${#scenarios[@]})); then
 		esac
 	done
 	build "$kernel"
-	printf 'crash_points=%d crash_seed=%d\n' "${KCOPYD_POINTS:-12}" \
+	points=${KCOPYD_POINTS:-12}
+	printf 'crash_points=%d crash_seed=%d\n' "$points" \
 		"${KCOPYD_POINTS_SEED:-$RANDOM}" >"$work/settings"
 	programs+=(--add "$work/settings:/settings")
-	guest scenarios --kernel "$kernel" --mem 2048 --timeout 3600 "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
+	guest scenarios --kernel "$kernel" --mem 2048 --timeout $((3300 + 25 * points)) "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
 		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
