@@ -23,12 +23,12 @@
  * "slow" leaves the processor to others. After the first writes it says "working".
  * With "leave", the last ones are not flushed.
  *
- * "copy" makes the second journal what the first one is. "dirty" counts the dirty regions of a mirror's log. "replay" makes an IMAGE of the first
- * ENTRIES of a log of dm-log-writes as a power failure might: of what was not flushed, some
- * is not there. It consists of PARTs, each with a cache of its own, that begin at these
- * sectors. Flushes of a part are told by where they are. "entries" prints the
- * numbers of the entries that are marks, of which the last one is the log's own, and of
- * those to such sectors after the first mark.
+ * "copy" makes the second journal what the first one is. "dirty" counts the dirty regions
+ * of a mirror's log. "replay" makes an IMAGE of the first ENTRIES of a log of dm-log-writes
+ * as a power failure might: of what was not flushed, some is not there. It consists of
+ * PARTs, each with a cache of its own, that begin at these sectors. Flushes of a part are
+ * told by where they are. "entries" prints the numbers of the entries that are marks, of
+ * which the last one is the log's own, and of those to such sectors after the first mark.
  *
  * All I/O is direct.
  */

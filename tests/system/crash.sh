@@ -88,11 +88,16 @@ snapshot_after_crash() {
 # merge_up ORIGIN COW : makes merge, which is what the snapshot is
 merge_up() { dm merge "0 $(blockdev --getsz $1) ksnapshot-merge $1 $2 P 16"; }
 
+# to_merge : so many chunks
+to_merge() {
+	local rest
+	rest=$(dmsetup status merge | sed 's/.* \([0-9]*\)\/[0-9]* \([0-9]*\)$/(\1 - \2) \/ 16/')
+	echo $((rest))
+}
+
 until_merged() {
-	local end=$(($(seconds) + 120)) rest
-	while :; do
-		rest=$(dmsetup status merge | sed 's/.* \([0-9]*\)\/[0-9]* \([0-9]*\)$/\1 - \2/')
-		[ $((rest)) != 0 ] || return 0
+	local end=$(($(seconds) + 120))
+	while [ "$(to_merge)" != 0 ]; do
 		[ "$(seconds)" -lt $end ] || fail "not merged: $(dmsetup status merge)"
 		sleep 0.1
 	done
@@ -101,9 +106,11 @@ until_merged() {
 # merge_after_crash ORIGIN COW JOURNAL : makes merge; it is what the snapshot was, with what
 # was written to it
 merge_after_crash() {
+	local chunks
 	merge_up $1 $2
+	chunks=$(to_merge)
 	crash_ check /dev/mapper/merge $3
-	last="sectors of a merge on their way: $open, of which arrived: $arrived"
+	last="chunks to merge: $chunks, sectors on their way: $open, of which arrived: $arrived"
 }
 
 # merge_ends ORIGIN JOURNAL : and in the end, the origin is that

@@ -51,7 +51,8 @@ phase() {
 	fi
 }
 
-# Often another one is begun, to which everything is to be copied yet, or this one merged.
+# Often another one is begun, to which everything is to be copied yet, or this one is to be
+# merged.
 snapshot_checked() {
 	snapshot_after_crash /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
 	at_random 3
@@ -61,7 +62,6 @@ snapshot_checked() {
 		snapshot_begins /dev/vdd /dev/vde /dev/vdf+512 /dev/vdf+768
 	else
 		phase merge
-		merge_up /dev/vdd /dev/vde
 	fi
 }
 
@@ -115,13 +115,15 @@ else
 fi
 
 if [ $kills_last = 0 ]; then
+	works /dev/mapper/m /dev/vdf 1
 	if [ "$(phase)" = merge ]; then
+		# Late, as it does not take long.
+		[ -b /dev/mapper/merge ] || merge_up /dev/vdd /dev/vde
 		works /dev/mapper/merge /dev/vdf+768 4
 	else
 		works /dev/mapper/origin /dev/vdf+512 2
 		works /dev/mapper/snap /dev/vdf+768 3
 	fi
-	works /dev/mapper/m /dev/vdf 1
 	echo 'kill me' >/dev/ttyS3
 	wait
 	exit 1
