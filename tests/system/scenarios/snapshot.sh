@@ -365,13 +365,13 @@ merge_makes_wait() {
 	check /dev/mapper/origin 1 $of_snap --other 4 $((38 * 160))+16 --other 4 $((39 * 160))+16
 }
 
-# A chunk is not copied before a write to it has ended: the first run takes 6 s, for a flush
-# and exceptions, and the write goes from the 5th to the 8th second.
+# A chunk is not copied before a write to it has ended: the exceptions of the one before it
+# take 6 s to be written, and so does the write, which begins after 3 s.
 merge_waits() {
 	slow 0
-	delay 0 3000
+	delay 0 6000
 	becomes $slow
-	sleep 4.5
+	sleep 3
 	fill /dev/mapper/origin 4 $((38 * 160)) 16 &
 	write=$!
 	wait $write || fail 'no write'
