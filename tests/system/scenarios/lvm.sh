@@ -3,8 +3,7 @@
 # shellcheck disable=SC2015,SC2034,SC2086,SC2154 # they share variables with guest.sh
 #
 # lvm2 on the targets of kcopyd, by mainline's names. The volume group vg has an extent of
-# 1 MiB, and /dev/na to /dev/nd, the last one
-# as /dev/mapper/pd; each case has a new one.
+# 1 MiB, and the devices $na, $nb, $nc and /dev/mapper/pd; each case has a new one.
 
 lv=/dev/mapper/vg-lv
 conf='devices { dir="/dev" scan=["/dev"] obtain_device_list_from_udev=0
@@ -162,10 +161,10 @@ full() {
 
 # mirror LOG : vg/lv, of two legs, which differ at first
 mirror() {
-	volume lv 16 /dev/na
+	volume lv 16 $na
 	fill $lv 1
 	lvm_ lvremove -y vg/lv
-	volume lv 16 --type mirror -m1 --mirrorlog $1 -R 512k /dev/na /dev/nb /dev/nc
+	volume lv 16 --type mirror -m1 --mirrorlog $1 -R 512k $na $nb $nc
 }
 
 # synced : lvs shows how it comes in sync, and then the legs are the same
@@ -214,7 +213,7 @@ written() {
 			seed=$((seed + 1))
 			fill $lv $seed 20000 3001
 			echo $seed >/tmp/seed
-			[ $((seed % 4)) -gt 0 ] || watch_
+			watch_
 		done
 	) &
 	writer=$!
@@ -239,20 +238,22 @@ written_ok() {
 }
 
 converted() {
-	volume lv 16 /dev/na
+	volume lv 16 $na
 	fill $lv 1
 	written
-	lvm_ lvconvert -y -i 1 --type mirror -m1 --mirrorlog core vg/lv /dev/nb
+	lvm_ lvconvert -y -i 1 --type mirror -m1 --mirrorlog core vg/lv $nb
 	lvs_is copy_percent lv 100.00
-	lvm_ lvconvert -y -i 1 -m+1 vg/lv /dev/nc
+	lvm_ lvconvert -y -i 1 -m+1 vg/lv $nc
 	dmsetup table vg-lv | grep -q ' mirror core .* 3 ' || fail "table: $(dmsetup table vg-lv)"
 	written_ok 1
 	saw kmirror-copies
-	for name in a0 b1 c2; do
-		lvs_is devices lv_mimage_${name#?} "/dev/n${name%?}(0)"
-		holds vg-lv_mimage_${name#?} 1 20000 3001 "$(cat /tmp/seed)"
+	leg=0
+	for name in $na $nb $nc; do
+		lvs_is devices lv_mimage_$leg "$name(0)"
+		holds vg-lv_mimage_$leg 1 20000 3001 "$(cat /tmp/seed)"
+		leg=$((leg + 1))
 	done
-	lvm_ lvconvert -y -m0 vg/lv /dev/na
+	lvm_ lvconvert -y -m0 vg/lv $na
 	[ "$(dmsetup table vg-lv | cut -d' ' -f3)" = linear ] || fail "table: $(dmsetup table vg-lv)"
 	holds vg-lv 1 20000 3001 "$(cat /tmp/seed)"
 	ours_alone
@@ -261,7 +262,7 @@ converted() {
 # A write waits for the leg that has failed until lvm2 has taken that away.
 repaired() {
 	local write leg nr=0
-	volume lv 16 --type mirror -m1 --mirrorlog $1 /dev/mapper/pd /dev/na /dev/nb
+	volume lv 16 --type mirror -m1 --mirrorlog $1 /dev/mapper/pd $na $nb
 	until_ 60 percent_ 100.00
 	fill $lv 1
 	dmsetup table vg-lv | grep -q handle_errors || fail "table: $(dmsetup table vg-lv)"
@@ -293,25 +294,25 @@ repaired() {
 percent_() { [ "$(lvs_ copy_percent lv)" = $1 ]; }
 
 moved() {
-	volume lv 16 /dev/na
+	volume lv 16 $na
 	fill $lv 1
 	written
-	lvm_ pvmove -i 1 /dev/na /dev/nb
+	lvm_ pvmove -i 1 $na $nb
 	written_ok 1
 	saw mirror
 	saw kmirror-copies
 	ours_alone
-	[ "$(lvs_ devices lv)" = '/dev/nb(0)' ] || fail "it is on $(lvs_ devices lv)"
+	[ "$(lvs_ devices lv)" = "$nb(0)" ] || fail "it is on $(lvs_ devices lv)"
 }
 
 # vg/snap is merged, of which another snapshot knows nothing
 merged() {
 	local merge
-	volume lv 16 /dev/na
+	volume lv 16 $na
 	fill $lv 1
-	snapshot snap 12 /dev/nb
+	snapshot snap 12 $nb
 	fill $lv 2 0 15000
-	snapshot other 20 /dev/nb /dev/nc
+	snapshot other 20 $nb $nc
 	fill /dev/mapper/vg-snap 3 25000 500
 	lvm lvconvert -i 1 --merge vg/snap </dev/null >/tmp/merge 2>&1 &
 	merge=$!
@@ -338,12 +339,14 @@ each() {
 	for name in na nb nc nd; do
 		null_blk $name size=64
 	done
-	for name in $slow; do
-		no_null_blk $name
-		null_blk $name size=64 mbps=4
-	done
+	na=/dev/na nb=/dev/nb nc=/dev/nc
+	# Where it has data, writes take a while; lvm2's own are in front of that.
+	if [ -n "$slow" ]; then
+		dm slow "0 2048 linear /dev/$slow 8192;2048 120832 delay /dev/$slow 10240 0 /dev/$slow 10240 500"
+		eval "$slow=/dev/mapper/slow"
+	fi
 	dm pd '0 122880 linear /dev/nd 8192'
-	lvm vgcreate -y -s 1M vg /dev/na /dev/nb /dev/nc /dev/mapper/pd >/tmp/lvm.out 2>&1 ||
+	lvm vgcreate -y -s 1M vg $na $nb $nc /dev/mapper/pd >/tmp/lvm.out 2>&1 ||
 		echo "FAILED  $scenario: no volume group: $(tail -n 2 /tmp/lvm.out)"
 	case_ "$@"
 	: >/tmp/stop
