@@ -16,10 +16,11 @@ fio_() {
 in_sync() { dmsetup status m | grep -q ' 64/64 '; }
 out_of_sync() { ! in_sync; }
 
-# until_ COMMAND... : waits until that is so
+# until_ COMMAND... : waits until that is so, or fio has found something
 until_() {
-	local end=$(($(seconds) + 60))
+	local end=$(($(seconds) + 120))
 	until "$@"; do
+		[ ! -s /tmp/reason ] || fail "$(cat /tmp/reason)"
 		[ "$(seconds)" -lt $end ] || fail "not so: $*: $(dmsetup status m)"
 		sleep 0.1
 	done
