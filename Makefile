@@ -124,7 +124,7 @@ clean:
 
 .PHONY: demo check check-full check-clients lint mutate bench docs
 demo:
-	@samples/copy/demo.sh
+	@samples/demo/demo.sh
 check:
 	@tests/check.sh
 check-full:

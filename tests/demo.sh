@@ -25,7 +25,7 @@ passed=0 failed=0
 # All of the demo's processes and files can be told by this directory.
 mkdir "$work/tmp"
 demo() {
-	TMPDIR=$work/tmp samples/copy/demo.sh </dev/null >"$work/log" 2>&1 &
+	TMPDIR=$work/tmp samples/demo/demo.sh </dev/null >"$work/log" 2>&1 &
 	child=$!
 }
 

@@ -3,7 +3,8 @@
 #
 # make demo: copies a real file system from one disk to three others, behind
 # three different drivers, in a virtual machine with Debian's kernel, and checks
-# every copy. Then the same with a sector that cannot be read.
+# every copy. Then the same with a sector that cannot be read. Then these three disks
+# become a mirror, of which a snapshot is taken, and merged when it was needed.
 #
 #	KCOPYD_DEMO_DISK=<image>	copy this disk image (raw or qcow2), which is
 #					only read
@@ -171,17 +172,17 @@ say 'go away then, and only what was installed, downloaded or compiled stays.'
 say
 say '== What the demo needs'
 # In the foreground, where sudo may ask for a password.
-tests/qemu/deps.sh build boot
+tests/qemu/deps.sh build boot tools
 facts=$(tests/qemu/kernel.sh image 6.1)
 kdir=$(tests/qemu/kernel.sh headers 6.1)
-say "Debian's kernel $(sed -n 's/^VERSION=//p' <<<"$facts"), kcopyd and a client of it, samples/copy/copy.c, built for it:"
+say "Debian's kernel $(sed -n 's/^VERSION=//p' <<<"$facts"), kcopyd, a client of it, samples/copy/copy.c, and the targets, built for it:"
 run make -s -j"$(nproc)" modules KDIR="$kdir" >"$work/build" 2>&1 || {
 	cat "$work/build" >&2
 	die 'the build failed (see above)'
 }
 modules=$(make -s builddir KDIR="$kdir")
 built=$SECONDS
-say "  kcopyd.ko and kcopyd-copy.ko ($((built - started)) s)"
+say "  kcopyd.ko, kcopyd-copy.ko, kcopyd-mirror.ko and kcopyd-snapshot.ko ($((built - started)) s)"
 
 say
 say '== The disks'
@@ -217,11 +218,13 @@ tty=
 code=0
 run tests/qemu/boot.sh --kernel 6.1 --timeout 3600 "${qemu[@]}" \
 	--kmod virtio_pci --kmod virtio_blk --kmod nvme --kmod virtio_scsi \
-	--kmod sd_mod --kmod ext4 \
+	--kmod sd_mod --kmod ext4 --kmod dm-mod \
 	--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
+	--module "$modules/kcopyd-dm.ko" --module "$modules/kcopyd-mirror.ko" \
+	--module "$modules/kcopyd-snapshot.ko" --add "$(command -v dmsetup)" \
 	--add "$(command -v cmp)" --add "$(command -v e2fsck)" \
 	--add "$(command -v sha256sum)" --add "$work/manifest:/demo/manifest" \
-	samples/copy/demo-guest.sh "$bad" "$((bad_mib / 512))" "$bad_file" "$old" "$tty" ||
+	--add samples/demo/targets.sh:/demo/targets.sh samples/demo/guest.sh "$bad" "$((bad_mib / 512))" "$bad_file" "$old" "$tty" ||
 	code=$?
 ((code == 0)) || die "failed (exit code $code, see above)"
 say

@@ -3,7 +3,7 @@
 #
 # The part of the demo that runs in the virtual machine.
 #
-#	demo-guest.sh <bad sector> <sectors> <file with the bad sector> <old> <tty>
+#	guest.sh <bad sector> <sectors> <file with the bad sector> <old> <tty>
 # shellcheck disable=SC3043,SC2154,SC2034,SC1010,SC2015
 bad=$1 sectors=$2 bad_file=$3 old=$4 tty=$5
 status=/sys/module/kcopyd_copy/parameters/status
@@ -42,7 +42,7 @@ progress() {
 	used=$(($(now) - $4 + 1))
 	rate=$(($2 * 512 / used / 10000))
 	case $1 in
-	starting | copying)
+	starting | copying | syncing | merging)
 		time="$((($3 - $2) * used / ($2 + 1) / 100)) s left" ;;
 	done*)	time="in $(seconds $used) s" ;;
 	*)	time="$1 after $(seconds $used) s" ;;
@@ -50,9 +50,27 @@ progress() {
 	echo "$(($2 * 100 / $3)) %, $rate MB/s, $(mib "$2") of $(mib "$3") MiB, $time"
 }
 
+# show STATE DONE TOTAL START : the progress, on a terminal always, or now and then;
+# $last is when that was
+show() {
+	local line
+	line="  $(progress "$@")"
+	case $1 in
+	starting | copying | syncing | merging)
+		if [ -n "$tty" ]; then
+			printf '\r%-60s' "$line"
+		elif [ $(($(now) - last)) -ge 200 ]; then
+			say "$line"
+			last=$(now)
+		fi ;;
+	*)	[ -z "$tty" ] || printf '\r%-60s\r' ''
+		say "$line" ;;
+	esac
+}
+
 # copy PARAMETER... : copies and shows how far it is; sets what $status says
 copy() {
-	local start last line
+	local start last
 	say "  modprobe kcopyd-copy $*"
 	start=$(now)
 	last=$start
@@ -63,17 +81,8 @@ copy() {
 	while :; do
 		# state, done, total, read_err, write_err and submit_err
 		eval "$(cat $status)"
-		line="  $(progress "$state" "$done" "$total" "$start")"
-		if [ "$state" != starting ] && [ "$state" != copying ]; then
-			[ -z "$tty" ] || printf '\r%-60s\r' ''
-			say "$line"
-			break
-		elif [ -n "$tty" ]; then
-			printf '\r%-60s' "$line"
-		elif [ $(($(now) - last)) -ge 200 ]; then
-			say "$line"
-			last=$(now)
-		fi
+		show "$state" "$done" "$total" "$start"
+		[ "$state" = starting ] || [ "$state" = copying ] || break
 		sleep 0.1
 	done
 	used=$(($(now) - start))
@@ -218,3 +227,6 @@ if [ "$files" -gt 0 ]; then
 		die "other files than $bad_file differ: $differ"
 	say "  e2fsck: clean; $((files - 1)) of $files files are intact, only ${bad_file#.} is damaged"
 fi
+
+# shellcheck source=samples/demo/targets.sh
+. /demo/targets.sh
