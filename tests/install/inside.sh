@@ -102,7 +102,7 @@ packages()
 	(cd /tmp/deb/kcopyd && dpkg-buildpackage -us -uc -b)
 	# What root should not do is done here all the same.
 	lintian --fail-on error,warning /tmp/deb/*.changes
-	apt-get install -y /tmp/deb/kcopyd-dkms_*.deb /tmp/deb/kcopyd-dev_*.deb
+	apt-get install -y --no-install-recommends /tmp/deb/kcopyd-dkms_*.deb /tmp/deb/kcopyd-dev_*.deb
 	dkms status kcopyd/"$version" | grep -q "$old.*installed" || fail "DKMS: $(dkms status)"
 	there "$old" updates/dkms
 	consumers "$old"
@@ -110,7 +110,7 @@ packages()
 
 newer_kernel()
 {
-	apt-get install -y -t bookworm-backports linux-headers-amd64
+	apt-get install -y --no-install-recommends -t bookworm-backports linux-headers-amd64
 	new=$(basename /lib/modules/6.12.*)
 	dkms status kcopyd/"$version" | grep -q "$new.*installed" || fail "DKMS: $(dkms status)"
 	there "$new" updates/dkms

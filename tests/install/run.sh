@@ -30,7 +30,7 @@ for suite in bookworm bookworm-updates bookworm-security bookworm-backports; do
 done
 code=0
 # shellcheck disable=SC2016 # it is the hook's
-mmdebstrap --quiet --variant=apt --include=dkms,dh-dkms,debhelper,fakeroot,g++,lintian,make,openssl,linux-headers-amd64 \
+mmdebstrap --quiet --variant=apt --include=build-essential,dkms,dh-dkms,debhelper,fakeroot,lintian,openssl,linux-headers-amd64 \
 	--customize-hook="copy-in '$work/kcopyd' '$here/inside.sh' /root" \
 	--customize-hook='chroot "$1" /root/inside.sh' \
 	bookworm /dev/null "${sources[@]}" </dev/null >"$work/log" 2>&1 || code=$?
