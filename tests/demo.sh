@@ -48,7 +48,9 @@ has() {
 copied() {
 	demo
 	ended 0 && has 3 "every sector is the source's${1-}" && has 1 'were not written' &&
-		has 1 ' MiB, failed after ' && has 1 'kcopyd-copy: done-with-errors: '
+		has 1 ' MiB, failed after ' && has 1 'kcopyd-copy: done-with-errors: ' &&
+		has 1 'in sync: all three are the same' && has 1 'the snapshot is what the mirror was' &&
+		has 2 'again, sector by sector'
 }
 
 interrupted() {
