@@ -9,6 +9,7 @@
 #include <linux/device-mapper.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "dm.h"
@@ -99,29 +100,49 @@ static int type_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *stat
 	return DM_ENDIO_DONE;
 }
 
+/*
+ * Around a suspend memory cannot be had by writing to the device, nor to what may wait
+ * for it.
+ */
 static void type_presuspend(struct dm_target *ti)
 {
+	unsigned int flags = memalloc_noio_save();
+
 	ops_of(ti)->presuspend(ti->private);
+	memalloc_noio_restore(flags);
 }
 
 static void type_presuspend_undo(struct dm_target *ti)
 {
+	unsigned int flags = memalloc_noio_save();
+
 	ops_of(ti)->presuspend_undo(ti->private);
+	memalloc_noio_restore(flags);
 }
 
 static void type_postsuspend(struct dm_target *ti)
 {
+	unsigned int flags = memalloc_noio_save();
+
 	ops_of(ti)->postsuspend(ti->private);
+	memalloc_noio_restore(flags);
 }
 
 static int type_preresume(struct dm_target *ti)
 {
-	return ops_of(ti)->preresume(ti->private);
+	unsigned int flags = memalloc_noio_save();
+	int r = ops_of(ti)->preresume(ti->private);
+
+	memalloc_noio_restore(flags);
+	return r;
 }
 
 static void type_resume(struct dm_target *ti)
 {
+	unsigned int flags = memalloc_noio_save();
+
 	ops_of(ti)->resume(ti->private);
+	memalloc_noio_restore(flags);
 }
 
 static void type_status(struct dm_target *ti, status_type_t type, unsigned int flags,
@@ -536,6 +557,21 @@ int kdm_bio_flushes(const struct kdm_bio *bio)
 	return !!(const_bio_of(bio)->bi_opf & REQ_PREFLUSH);
 }
 EXPORT_SYMBOL_GPL(kdm_bio_flushes);
+
+/**
+ * kdm_bio_reads_ahead() - is nobody waiting for what the bio reads?
+ * @bio: the bio
+ *
+ * Devices may fail such a bio because they have other things to do.
+ *
+ * Context: Any.
+ * Return: true or false.
+ */
+int kdm_bio_reads_ahead(const struct kdm_bio *bio)
+{
+	return !!(const_bio_of(bio)->bi_opf & REQ_RAHEAD);
+}
+EXPORT_SYMBOL_GPL(kdm_bio_reads_ahead);
 
 /**
  * kdm_bio_sector() - where a bio begins that has come

@@ -233,6 +233,7 @@ const char *kdm_name(const struct kdm_dev *dev);
 /* Of bios */
 enum kdm_op kdm_bio_op(const struct kdm_bio *bio);
 int kdm_bio_flushes(const struct kdm_bio *bio);
+int kdm_bio_reads_ahead(const struct kdm_bio *bio);
 sector_t kdm_bio_sector(const struct kdm_target *ti, const struct kdm_bio *bio);
 unsigned int kdm_bio_sectors(const struct kdm_bio *bio);
 unsigned int kdm_bio_target(const struct kdm_bio *bio);

@@ -184,6 +184,7 @@ public:
 
 	[[nodiscard]] kdm_op op() const noexcept { return kdm_bio_op(b_); }
 	[[nodiscard]] bool flushes() const noexcept { return kdm_bio_flushes(b_) != 0; }
+	[[nodiscard]] bool reads_ahead() const noexcept { return kdm_bio_reads_ahead(b_) != 0; }
 	[[nodiscard]] unsigned int sectors() const noexcept { return kdm_bio_sectors(b_); }
 
 	/* From the start of the target, until it is remapped. */
@@ -279,6 +280,14 @@ public:
 	}
 
 	[[nodiscard]] unsigned char *bytes() const noexcept { return bytes_; }
+
+	void swap(memory &other) noexcept
+	{
+		unsigned char *const mine = bytes_;
+
+		bytes_ = other.bytes_;
+		other.bytes_ = mine;
+	}
 
 private:
 	unsigned char *bytes_ = nullptr;

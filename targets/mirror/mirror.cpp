@@ -123,6 +123,7 @@ private:
 	void let_go() noexcept;
 	static void written(void *context, u32 failed) noexcept;
 	void has_dirty(u64 first, u64 end) noexcept;
+	void mark_all(u64 first, u64 end) noexcept;
 	int read_log(u64 &nr_known) noexcept;
 
 	[[nodiscard]] u64 log_sectors() const noexcept
@@ -423,7 +424,8 @@ kdm_ended kmirror::end_io(dm::bio b, per_bio &p, int &error) noexcept
 	if (p.leg == mirror::legs::none)
 		return KDM_DONE;
 	legs_.end_read(p.leg);
-	if (error == 0 || error == -KDM_EOPNOTSUPP)
+	/* A device may refuse to read ahead. */
+	if (error == 0 || error == -KDM_EOPNOTSUPP || b.reads_ahead())
 		return KDM_DONE;
 
 	const dm::locked l(lock_);
@@ -813,10 +815,20 @@ void kmirror::clean() noexcept
 		return;
 
 	/* Which of them it was is not known any more: none is. */
+	mark_all(first, end);
+}
+
+/* In the log on disk too, before somebody takes a region for marked there and writes. */
+void kmirror::mark_all(u64 first, u64 end) noexcept
+{
 	const dm::locked l(lock_);
 
-	for (u64 region = first; region < end; region++)
-		log_.mark(region);
+	for (u64 region = first; region < end; region++) {
+		if (log_.mark(region)) {
+			changed_.add(region);
+			dirtied_ = true;
+		}
+	}
 	has_dirty(first, end);
 }
 
@@ -1007,6 +1019,7 @@ int kmirror::preresume() noexcept
 			target_.log("the log on %s cannot be written", log_device_.name());
 			log_health_ = mirror::log_health::failed;
 			changed_.add_all(log_.size());
+			dirtied_ = true;
 		}
 	}
 	started_ = true;
