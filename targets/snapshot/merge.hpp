@@ -459,11 +459,19 @@ inline void kmerge::presuspend() noexcept
 
 inline int kmerge::preresume() noexcept
 {
-	if (another_merges()) {
+	if (!merge_alone()) {
 		target_.log("another snapshot is merged into %s", origin_.name());
 		return -kcopyd::ebusy;
 	}
-	return stored::preresume();
+
+	const int r = stored::preresume();
+
+	if (r != 0) {
+		const locked l;
+
+		merges_ = false;
+	}
+	return r;
 }
 
 /* One that failed is tried once more, unless nobody knows what the store has. */

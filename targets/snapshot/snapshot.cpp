@@ -112,7 +112,14 @@ private:
 	void end_whole(dm::bio b, bool zeroed, int error) noexcept;
 	void feed() noexcept;
 	void own_go_on(dm::bio b) noexcept;
+	void drop() noexcept;
 	void tell() noexcept;
+
+	/* Is the store on disk still one of a good snapshot? Under the lock. */
+	[[nodiscard]] bool must_drop() const noexcept
+	{
+		return is_ == condition::invalid && args_.persistent && !dropped_;
+	}
 
 	[[nodiscard]] bool covers(dm::bio b, u64 sector) const noexcept
 	{
@@ -131,6 +138,9 @@ private:
 	in_flight reads_;		/* of the origin */
 	dm::held_bios own_;		/* that wait for a slot */
 	dm::held_bios origins_;
+
+	/* The worker's. */
+	bool origins_first_ = false;
 };
 
 /* ------------------------------------------------------------------------- */
@@ -174,19 +184,16 @@ bool ksnapshot::waits_for(u64 sector, u64 count, dm::bio b) noexcept
 
 	if (sector >= length)
 		return false;
-	if (is_ == condition::loading) {
-		in = &origins_;
-	} else {
-		const u64 end = count < length - sector ? sector + count : length;
 
-		for (u64 chunk = chunk_of(sector); chunk <= chunk_of(end - 1); chunk++) {
-			dm::held_bios *with = waits_with(chunk);
+	const u64 end = count < length - sector ? sector + count : length;
 
-			if (!in)
-				in = with;
-			if (with == &origins_)
-				break;
-		}
+	for (u64 chunk = chunk_of(sector); chunk <= chunk_of(end - 1); chunk++) {
+		dm::held_bios *with = waits_with(chunk);
+
+		if (!in)
+			in = with;
+		if (with == &origins_)
+			break;
 	}
 	if (in && b)
 		in->add(b);
@@ -198,6 +205,8 @@ dm::held_bios *ksnapshot::waits_with(u64 chunk) noexcept
 {
 	bool full = false;
 
+	if (is_ == condition::loading || must_drop())
+		return &origins_;
 	if (slot *s = slot_of(chunk))
 		return &s->origins;
 	if (is_ != condition::active || exceptions_.find(chunk))
@@ -207,7 +216,7 @@ dm::held_bios *ksnapshot::waits_with(u64 chunk) noexcept
 
 	if (full)
 		invalidate("it is full");
-	return s ? &s->origins : full ? nullptr : &origins_;
+	return s ? &s->origins : full && !must_drop() ? nullptr : &origins_;
 }
 
 /* ------------------------------------------------------------------------- */
@@ -302,11 +311,8 @@ way ksnapshot::route(dm::bio b, per_bio &p) noexcept
 	/* Nothing is copied to be discarded. */
 	if (op == KDM_DISCARD && !args_.discard_passdown_origin)
 		return way::done;
-	if (op == KDM_DISCARD) {
-		b.remap(origin_, p.sector);
-		return way::remapped;
-	}
-	if (op == KDM_READ) {
+	/* Neither what is read nor what is discarded may be what comes later. */
+	if (op == KDM_READ || op == KDM_DISCARD) {
 		reads_.add(p.on, chunk);
 		b.remap(origin_, p.sector);
 		return way::remapped;
@@ -468,7 +474,7 @@ bool ksnapshot::is_busy() const noexcept
 		if (s.is != slot::state::free)
 			return true;
 	}
-	return !own_.empty() || !origins_.empty();
+	return must_drop() || !own_.empty() || !origins_.empty();
 }
 
 void ksnapshot::settle() noexcept
@@ -490,6 +496,7 @@ void ksnapshot::work() noexcept
 {
 	start_all();
 	commit();
+	drop();
 	drain();
 	feed();
 	tell();
@@ -715,10 +722,16 @@ void ksnapshot::feed() noexcept
 	{
 		const locked l;
 
-		if (!free_slot() || is_ == condition::loading)
+		if (!free_slot() || is_ == condition::loading || must_drop())
 			return;
 		own.take(own_);
 		origins.take(origins_);
+	}
+	/* By turns, or those that come first would leave no slot to the others for ever. */
+	origins_first_ = !origins_first_;
+	if (origins_first_) {
+		while (const dm::bio b = origins.pop())
+			go_on(b);
 	}
 	while (const dm::bio b = own.pop())
 		own_go_on(b);
@@ -726,11 +739,34 @@ void ksnapshot::feed() noexcept
 		go_on(b);
 }
 
+/*
+ * The store says that it is invalid before the origin changes without it: or the snapshot
+ * would be taken for a good one after a crash.
+ */
+void ksnapshot::drop() noexcept
+{
+	{
+		const locked l;
+
+		if (!must_drop())
+			return;
+	}
+	wipe(scratch_.bytes());
+	write_store_header(scratch_.bytes(), args_.chunk_sectors, false);
+	if (io_.write(cow_, 0, args_.chunk_sectors, scratch_.bytes(), KDM_IO_FLUSH | KDM_IO_FUA) !=
+	    0)
+		target_.log("the store on %s cannot be marked invalid", cow_.name());
+
+	const locked l;
+
+	dropped_ = true;
+	tell_others();
+}
+
 void ksnapshot::tell() noexcept
 {
 	const char *why = nullptr;
 	bool event = false;
-	bool drop = false;
 
 	{
 		const locked l;
@@ -739,15 +775,6 @@ void ksnapshot::tell() noexcept
 		event_ = false;
 		why = why_;
 		why_ = nullptr;
-		drop = is_ == condition::invalid && args_.persistent && !dropped_;
-	}
-	if (drop) {
-		dropped_ = true;
-		wipe(scratch_.bytes());
-		write_store_header(scratch_.bytes(), args_.chunk_sectors, false);
-		if (io_.write(cow_, 0, args_.chunk_sectors, scratch_.bytes(),
-			      KDM_IO_FLUSH | KDM_IO_FUA) != 0)
-			target_.log("the store on %s cannot be marked invalid", cow_.name());
 	}
 	if (why)
 		target_.log("the snapshot on %s is invalid: %s", cow_.name(), why);

@@ -119,13 +119,16 @@ public:
 	}
 
 	/*
-	 * The device has another size now. A full area that nothing followed is the last
-	 * one for good: nobody knows what is behind it.
+	 * The device may have grown. A full area that nothing followed is the last one for
+	 * good: nobody knows what is behind it. One that gets smaller loses exceptions, of
+	 * which its errors tell.
 	 */
 	constexpr void resize(u64 cow_sectors) noexcept
 	{
-		if (!is_full() || next_chunk() != 0)
-			chunks_ = cow_sectors / (per_area_ / (512 / exception_bytes));
+		const u64 chunks = cow_sectors / (per_area_ / (512 / exception_bytes));
+
+		if (chunks > chunks_ && (!is_full() || next_chunk() != 0))
+			chunks_ = chunks;
 	}
 
 	/* Exceptions of an area. */

@@ -41,6 +41,14 @@ public:
 
 struct slot;
 
+template <typename T> constexpr void exchange(T &a, T &b) noexcept
+{
+	const T was = a;
+
+	a = b;
+	b = was;
+}
+
 /* What goes with a bio of any of the targets, as each of them may hold the others'. */
 struct bio_data {
 	kdm_bio_place place;
@@ -114,8 +122,8 @@ protected:
 	/* Is the origin being changed, not by a bio? Under the lock. */
 	[[nodiscard]] virtual bool changes_origin() const noexcept { return false; }
 
-	/* Is another one merged into the same origin? */
-	[[nodiscard]] bool another_merges() const noexcept;
+	/* False if another one is merged into the same origin. */
+	[[nodiscard]] bool merge_alone() noexcept;
 
 	/* Changes when there is one more that the origin is not to change for. */
 	[[nodiscard]] static u32 joined() noexcept { return nr_joined; }
@@ -150,13 +158,16 @@ protected:
 	exceptions exceptions_{ nullptr, 0, exceptions::kind::complete };
 	store store_{ nullptr, 1, 0 };
 	transient_store transient_{ 1, 0 };
+	bool merges_ = false;  /* what a merge says that it does alone */
+	bool dropped_ = false; /* the store says that it is invalid */
 
-	/* Of those that load, and the worker. */
+	/* Of those that load. */
 	const char *wrong_ = nullptr;
 	bool loaded_ = false;
 	bool fresh_ = false;
 	bool was_invalid_ = false;
-	bool dropped_ = false; /* the store says that it is invalid */
+	bool no_memory_ = false;
+	bool is_used_ = false; /* another one has the store, when the table is loaded */
 
 private:
 	[[nodiscard]] int open_devices() noexcept;
@@ -167,7 +178,8 @@ private:
 	[[nodiscard]] int check_store() noexcept;
 	[[nodiscard]] stored *user_of_store() const noexcept;
 	[[nodiscard]] bool can_take_over(const stored &from) const noexcept;
-	[[nodiscard]] int take_over() noexcept;
+	[[nodiscard]] int take_over(stored *&from) noexcept;
+	static void give_back(const stored *to) noexcept;
 	[[nodiscard]] int open_store() noexcept;
 	[[nodiscard]] int load() noexcept;
 	[[nodiscard]] int start_store() noexcept;
@@ -288,8 +300,19 @@ inline int stored::choose_chunk() noexcept
 	if (args_.chunk_sectors == 0)
 		args_.chunk_sectors = default_chunk(cow_.block_sectors() * 512);
 	if (args_.persistent) {
-		if (const int r = peek(args_.chunk_sectors))
-			return r;
+		{
+			const locked l;
+			const stored *user = user_of_store();
+
+			/* It may be suspended, and so its devices: nothing is read. */
+			is_used_ = user != nullptr;
+			if (user && user->args_.persistent)
+				args_.chunk_sectors = user->args_.chunk_sectors;
+		}
+		if (!is_used_) {
+			if (const int r = peek(args_.chunk_sectors))
+				return r;
+		}
 	}
 	if (const char *wrong = check_chunk(args_.chunk_sectors, cow_.block_sectors() * 512,
 					    origin_.block_sectors() * 512))
@@ -362,16 +385,8 @@ inline int stored::peek(u32 &chunk) noexcept
  */
 inline int stored::check_store() noexcept
 {
-	const devices_locked d;
-
-	if (!args_.persistent || fresh_ || was_invalid_)
+	if (!args_.persistent || fresh_ || was_invalid_ || is_used_)
 		return 0;
-	{
-		const locked l;
-
-		if (user_of_store())
-			return 0;
-	}
 	return load();
 }
 
@@ -438,7 +453,8 @@ inline void stored::status(kdm_text &text) const noexcept
 	const locked l;
 	const u64 chunk = args_.chunk_sectors;
 
-	now.invalid = is_ == condition::invalid;
+	/* Or it was taken over. */
+	now.invalid = is_ == condition::invalid || (loaded_ && is_ == condition::idle);
 	now.merge_failed = merge_failed_;
 	now.overflowed = overflowed_;
 	now.total = cow_.sectors();
@@ -479,6 +495,7 @@ inline void stored::postsuspend() noexcept
 	const locked l;
 
 	suspended_ = true;
+	merges_ = false;
 }
 
 /* What else has the store; no more than one does. Under the lock. */
@@ -497,17 +514,20 @@ inline stored *stored::user_of_store() const noexcept
 /* Of two that are not idle: may @from leave its store to this one, or is it another? */
 inline bool stored::can_take_over(const stored &from) const noexcept
 {
-	return from.suspended_ && args_.persistent && from.args_.persistent &&
+	return from.suspended_ && from.is_ != condition::loading &&
+	       args_.persistent == from.args_.persistent &&
 	       from.args_.chunk_sectors == args_.chunk_sectors;
 }
 
 /*
  * What another table has of the same store ends here, as soon as it is all on disk; writes
- * to the origin wait meanwhile. Devices are locked.
+ * to the origin wait meanwhile. That cannot fail from one snapshot to another: the old
+ * table is gone in any case, and nobody would be there for whom the origin waits. A merge
+ * reads the store, which has exceptions in the order in which they are to go.
  */
-inline int stored::take_over() noexcept
+inline int stored::take_over(stored *&from) noexcept
 {
-	stored *from = nullptr;
+	const devices_locked d;
 
 	{
 		const locked l;
@@ -520,21 +540,49 @@ inline int stored::take_over() noexcept
 		if (from && from->is_ != condition::invalid)
 			from->is_ = condition::idle;
 	}
-	if (from)
-		from->settle();
+	if (!from)
+		return 0;
+	from->settle();
+
+	const locked l;
+
+	was_invalid_ = from->is_ == condition::invalid;
+	if (role_ != role::snapshot || from->role_ != role::snapshot)
+		return 0;
+	buckets_.swap(from->buckets_);
+	area_.swap(from->area_);
+	exchange(exceptions_, from->exceptions_);
+	exchange(store_, from->store_);
+	exchange(transient_, from->transient_);
+	overflowed_ = from->overflowed_;
+	loaded_ = true;
 	return 0;
 }
 
+/* It has the store again, which could not be read, if it is still there. */
+inline void stored::give_back(const stored *to) noexcept
+{
+	const locked l;
+
+	for (stored *head : all) {
+		for (stored *s = head; s; s = s->next_) {
+			if (s == to && s->is_ == condition::idle)
+				s->is_ = condition::active;
+		}
+	}
+}
+
 /* The origin can become one of them only. */
-inline bool stored::another_merges() const noexcept
+inline bool stored::merge_alone() noexcept
 {
 	const locked l;
 
 	for (const stored *s = *of_origin(origin_); s; s = s->next_) {
-		if (s != this && s->role_ == role::merge && !s->suspended_ && s->is_of(origin_))
-			return true;
+		if (s != this && s->merges_ && s->is_of(origin_))
+			return false;
 	}
-	return false;
+	merges_ = true;
+	return true;
 }
 
 inline int stored::origin_is_left_alone(void *of) noexcept
@@ -554,8 +602,11 @@ inline int stored::preresume() noexcept
 	if (loaded_)
 		return 0;
 
-	const devices_locked d;
-	int r = take_over();
+	was_invalid_ = false;
+
+	stored *from = nullptr;
+	bool known = false; /* the store says that it is invalid */
+	int r = take_over(from);
 
 	if (r != 0) {
 		target_.log("the COW device %s is in use", cow_.name());
@@ -563,16 +614,19 @@ inline int stored::preresume() noexcept
 	}
 	/* It is what the origin was before a merge changes it, or after. */
 	ksnapshot_wait(origin_is_left_alone, this);
-	if (args_.persistent)
+	if (!loaded_ && args_.persistent && !was_invalid_) {
 		r = open_store();
+		known = was_invalid_;
+	}
+	if (r != 0 && from)
+		give_back(from);
 	{
 		const locked l;
 
-		is_ = r == 0 ? condition::active : condition::idle;
-		if (r == 0 && was_invalid_) {
-			is_ = condition::invalid;
-			dropped_ = true;
-		}
+		is_ = r != 0	   ? condition::idle :
+		      was_invalid_ ? condition::invalid :
+				     condition::active;
+		dropped_ = known;
 		tell_others();
 	}
 	loaded_ = r == 0;
@@ -587,6 +641,8 @@ inline int stored::open_store() noexcept
 	u32 chunk = args_.chunk_sectors;
 	int r = peek(chunk);
 
+	/* Nor has the device the size that it had then. */
+	store_ = store(area_.bytes(), args_.chunk_sectors, cow_.sectors());
 	/* Somebody may have begun a store since the table was loaded. */
 	if (r == 0 && chunk != args_.chunk_sectors)
 		r = refuse("The store has got another chunk size");
@@ -628,8 +684,10 @@ inline bool stored::add_loaded(const exception &e) noexcept
 
 	auto *r = new (kcopyd::may_fail) run(e.from, e.to);
 
-	if (!r)
+	if (!r) {
+		no_memory_ = true;
 		return false;
+	}
 
 	const added how = exceptions_.add(*r);
 
@@ -642,6 +700,7 @@ inline int stored::load() noexcept
 {
 	const u64 chunk = args_.chunk_sectors;
 
+	no_memory_ = false;
 	for (u64 n = 0;; n++) {
 		if (const int r =
 			    io_.read(cow_, store_.area_chunk(n) * chunk, chunk, area_.bytes()))
@@ -656,6 +715,8 @@ inline int stored::load() noexcept
 		case loaded::corrupt:
 			break;
 		}
+		if (no_memory_)
+			return refuse("No memory for the exceptions", -kcopyd::enomem);
 		return refuse("The store has exceptions that there cannot be");
 	}
 }

@@ -24,8 +24,14 @@ public:
 	{
 	}
 
-	/* The device has another size now. */
-	constexpr void resize(u64 cow_sectors) noexcept { chunks_ = cow_sectors / chunk_sectors_; }
+	/* The device may have grown. */
+	constexpr void resize(u64 cow_sectors) noexcept
+	{
+		const u64 chunks = cow_sectors / chunk_sectors_;
+
+		if (chunks > chunks_)
+			chunks_ = chunks;
+	}
 
 	/* As store::allocate(). */
 	[[nodiscard]] constexpr bool allocate(u64 &chunk) noexcept

@@ -217,12 +217,17 @@ discards_below() {
 }
 
 # Another table takes over, with the same store.
+# reloads TABLE : the snapshot gets another table while it is there
+reloads() {
+	dmsetup suspend snap --noudevsync
+	echo "0 65536 $*" | dmsetup reload snap --noudevsync &&
+		dmsetup resume snap --noudevsync || fail 'not taken over'
+}
+
 takes_over() {
 	snapshot P 16
 	changed
-	dmsetup suspend snap --noudevsync
-	echo '0 65536 ksnapshot /dev/na /dev/nb P 16' | dmsetup reload snap --noudevsync &&
-		dmsetup resume snap --noudevsync || fail 'not taken over'
+	reloads ksnapshot /dev/na /dev/nb P 16
 	changed_ok
 	fill /dev/mapper/origin 2 0 60000
 	snap_ok
@@ -230,6 +235,93 @@ takes_over() {
 	! echo '0 65536 ksnapshot /dev/na /dev/nb P 16' |
 		dmsetup create other --noudevsync 2>/dev/null || fail 'two have a store'
 	snap_ok
+}
+
+# What is in memory only goes over too.
+transient_takes_over() {
+	local before
+	snapshot N 8
+	changed
+	before=$(dmsetup status snap)
+	reloads ksnapshot /dev/na /dev/nb N 8
+	[ "$(dmsetup status snap)" = "$before" ] || fail "status: $(dmsetup status snap), not $before"
+	changed_ok
+	fill /dev/mapper/origin 2
+	snap_ok
+}
+
+# cow_is SECTORS : what the COW device cow is from now on, or all of it fails
+cow_is() {
+	local table="linear /dev/nb 0"
+	[ "$1" != error ] || table=error
+	[ "$1" != error ] || set -- 65536
+	if [ -b /dev/mapper/cow ]; then
+		dmsetup suspend cow --noudevsync --nolockfs
+		dmsetup reload cow --noudevsync --table "0 $1 $table" && dmsetup resume cow --noudevsync
+	else
+		dm cow "0 $1 $table"
+	fi
+}
+
+# on_store SECTORS : a snapshot whose store is on it
+on_store() {
+	fill /dev/na 1
+	wipe /dev/nb
+	cow_is "$1"
+	dm snap '0 65536 ksnapshot /dev/na /dev/mapper/cow P 16'
+	dm origin '0 65536 ksnap-origin /dev/na'
+}
+
+# The device grows between the two moments when a table is loaded and when it is resumed.
+takes_over_grown() {
+	on_store 8192
+	fill /dev/mapper/origin 2 0 4000
+	echo '0 65536 ksnapshot /dev/na /dev/mapper/cow P 16' | dmsetup reload snap --noudevsync ||
+		fail 'not loaded'
+	cow_is 65536
+	fill /dev/mapper/origin 2 0 30000
+	dmsetup suspend snap --noudevsync
+	dmsetup resume snap --noudevsync || fail 'not taken over'
+	check /dev/mapper/snap 1
+	fill /dev/mapper/origin 2 0 60000
+	check /dev/mapper/snap 1
+	again 'ksnapshot /dev/na /dev/mapper/cow P 16'
+	check /dev/mapper/snap 1
+}
+
+# Its store cannot be told that it is invalid, until it has another table.
+stays_invalid() {
+	on_store 65536
+	fill /dev/mapper/origin 2 0 1000
+	cow_is error
+	fill /dev/mapper/origin 2 1000 1000
+	status_is Invalid
+	cow_is 65536
+	fill /dev/mapper/origin 2 2000 1000
+	reloads ksnapshot /dev/na /dev/mapper/cow P 16
+	status_is Invalid
+	again 'ksnapshot /dev/na /dev/mapper/cow P 16'
+	status_is Invalid
+}
+
+# A store that is full says that it is invalid before the origin has what does not fit.
+full_in_order() {
+	local write
+	fill /dev/na 1
+	wipe /dev/nb
+	dm cow '0 48 delay /dev/nb 0 0 /dev/nb 0 3000'
+	dm snap '0 65536 ksnapshot /dev/na /dev/mapper/cow P 16'
+	dm origin '0 65536 ksnap-origin /dev/na'
+	fill /dev/mapper/origin 2 0 8
+	fill /dev/mapper/origin 2 1000 8 &
+	write=$!
+	sleep 1
+	check /dev/na 1 1000 8
+	[ "$(od -An -tu4 -j 4 -N 4 /dev/nb | tr -d ' ')" = 1 ] || fail 'it was not valid before'
+	wait $write
+	check /dev/na 2 1000 8
+	blockdev --flushbufs /dev/nb
+	[ "$(od -An -tu4 -j 4 -N 4 /dev/nb | tr -d ' ')" = 0 ] || fail 'it is valid still'
 }
 
 # becomes TARGET ARGUMENTS : what the device origin is from now on
@@ -584,6 +676,10 @@ each 'an origin that cannot be read' bad_origin
 each 'discards' discards
 each 'discards that go to the origin' discards_below
 each 'a table that takes over' takes_over
+each 'one of a transient snapshot' transient_takes_over
+each 'one whose store has grown' takes_over_grown
+each 'an invalid one stays so' stays_invalid
+each 'one that is full is invalid before the origin changes' full_in_order
 each 'a merge' merge
 each 'a merge that takes over' merge_takes_over
 each 'a merge has its store and its origin alone' merge_is_alone
