@@ -15,6 +15,7 @@
 #include <linux/blkdev.h>
 #include <linux/err.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
@@ -53,6 +54,15 @@ module_param(pages, uint, 0444);
 MODULE_PARM_DESC(pages, "Pages of memory for the data (default 1024)");
 module_param(chunk_kb, uint, 0444);
 MODULE_PARM_DESC(chunk_kb, "KiB in one call of kcopyd_copy() (default 4096)");
+static unsigned long long rate;
+module_param(rate, ullong, 0444);
+MODULE_PARM_DESC(rate, "Most bytes a second (default 0: any), at first: see the client in sysfs");
+static bool shared;
+module_param(shared, bool, 0444);
+MODULE_PARM_DESC(shared, "Also to destinations that are mounted or held (default: no)");
+static unsigned int bad_from;
+module_param(bad_from, uint, 0644);
+MODULE_PARM_DESC(bad_from, "The first one of the bad ranges that the parameter bad has");
 
 /* One kcopyd_copy() could do it all; slices of it give some progress to show. */
 #define SLICES 4 /* in flight */
@@ -60,15 +70,69 @@ MODULE_PARM_DESC(chunk_kb, "KiB in one call of kcopyd_copy() (default 4096)");
 static struct kcopyd_compat_bdev source, dests[KCOPYD_MAX_DESTS];
 static struct kcopyd_client *client;
 
+/* With salvage: what a slice tells of sectors that cannot be read, and what all did. */
+#define SLICE_BAD 512
+#define MAX_BAD 65536
+
+static struct slice {
+	struct kcopyd_request *request;
+	struct kcopyd_bad_range bad[SLICE_BAD];
+	bool in_flight;
+} *slices;
+static struct kcopyd_bad_range *bad_ranges;
+
 /* Callbacks run one at a time, but copy_init() and status_get() beside them. */
 static DEFINE_MUTEX(lock);
 static struct io_region from, to[KCOPYD_MAX_DESTS];	/* the next slice */
 static sector_t submitted, done;			/* in sectors */
-static unsigned int in_flight, all_write_err;
+static unsigned int in_flight, all_write_err, nr_bad;
+static sector_t skipped;
 static int first_read_err, submit_err;
-static bool stopped;
+static bool stopped, bad_lost;
 
 static void copied(int read_err, unsigned int write_err, void *context);
+
+/* The callback of a slice that is a request, which comes before that of any. */
+static void salvaged(struct kcopyd_request *request)
+{
+	const struct kcopyd_result *result = &request->result;
+	struct slice *slice = request->context;
+	const sector_t n = request->from.count;
+	unsigned int i;
+
+	mutex_lock(&lock);
+	for (i = 0; i < result->nr_bad && nr_bad < MAX_BAD; i++)
+		bad_ranges[nr_bad++] = slice->bad[i];
+	bad_lost |= i < result->nr_bad || result->bad_incomplete;
+	skipped += result->bytes_skipped >> SECTOR_SHIFT;
+	slice->in_flight = false;
+	mutex_unlock(&lock);
+	copied(result->read_err, result->write_err, (void *)(unsigned long)n);
+}
+
+/* As kcopyd_copy() of the next slice, but it tells which sectors cannot be read. */
+static int submit_request(unsigned int flags)
+{
+	struct slice *slice = slices;
+	struct kcopyd_request *request;
+	int r;
+
+	/* There is one, as fewer than SLICES are in flight. */
+	while (slice->in_flight)
+		slice++;
+	request = slice->request;
+	request->from = from;
+	request->dests = to;
+	request->num_dests = num_dests;
+	request->flags = flags;
+	request->fn = salvaged;
+	request->context = slice;
+	request->bad = slice->bad;
+	request->max_bad = SLICE_BAD;
+	r = kcopyd_submit(client, request);
+	slice->in_flight = !r;
+	return r;
+}
 
 /* Start slices until enough are in flight. Called with the lock held. */
 static int submit(void)
@@ -91,8 +155,11 @@ static int submit(void)
 			to[i].count = n;
 
 		/* 0: copied() will be called, once. Otherwise never. */
-		r = kcopyd_copy(client, &from, num_dests, to, flags, copied,
-				(void *)(unsigned long)n);
+		if (salvage)
+			r = submit_request(flags);
+		else
+			r = kcopyd_copy(client, &from, num_dests, to, flags,
+					copied, (void *)(unsigned long)n);
 		if (r)
 			return r;
 
@@ -151,9 +218,12 @@ static void copied(int read_err, unsigned int write_err, void *context)
 
 	mutex_lock(&lock);
 	in_flight--;
-	done += (unsigned long)context;
-	first_read_err = first_read_err ?: read_err;
-	all_write_err |= write_err;
+	/* Cancelled by copy_exit(), it is neither done nor wrong. */
+	if (read_err != -ECANCELED) {
+		done += (unsigned long)context;
+		first_read_err = first_read_err ?: read_err;
+		all_write_err |= write_err;
+	}
 	if ((read_err || write_err) && !goes_on_after_errors())
 		stopped = true;
 
@@ -178,6 +248,10 @@ static void copied(int read_err, unsigned int write_err, void *context)
  *	read_err	errno of the first read that failed, or 0
  *	write_err	bit i is set if a write to destination i failed
  *	submit_err	errno with which kcopyd rejected a slice, or 0
+ *	skipped		with salvage: sectors that could not be read
+ *	bad_ranges	likewise: ranges of them, to be read from bad; neighbours may be
+ *			in two
+ *	bad_lost	1 if there were more than are kept
  */
 static int status_get(char *buffer, const struct kernel_param *kp)
 {
@@ -185,9 +259,9 @@ static int status_get(char *buffer, const struct kernel_param *kp)
 
 	mutex_lock(&lock);
 	n = sysfs_emit(buffer,
-		       "state=%s done=%llu total=%llu read_err=%d write_err=%#x submit_err=%d\n",
+		       "state=%s done=%llu total=%llu read_err=%d write_err=%#x submit_err=%d skipped=%llu bad_ranges=%u bad_lost=%d\n",
 		       state(), (u64)done, count, first_read_err,
-		       all_write_err, submit_err);
+		       all_write_err, submit_err, (u64)skipped, nr_bad, bad_lost);
 	mutex_unlock(&lock);
 	return n;
 }
@@ -204,12 +278,34 @@ static const struct kernel_param_ops status_ops = {
 module_param_cb(status, &status_ops, NULL, 0444);
 MODULE_PARM_DESC(status, "How far it is (to be read only)");
 
+/* Lines of the first sector and their number, as many as fit, from bad_from on. */
+static int bad_get(char *buffer, const struct kernel_param *kp)
+{
+	const int longest = 2 * sizeof("18446744073709551615");
+	unsigned int i;
+	int n = 0;
+
+	mutex_lock(&lock);
+	for (i = READ_ONCE(bad_from); i < nr_bad && n + longest < PAGE_SIZE; i++)
+		n += sysfs_emit_at(buffer, n, "%llu %llu\n",
+				   (u64)bad_ranges[i].sector, (u64)bad_ranges[i].count);
+	mutex_unlock(&lock);
+	return n;
+}
+
+static const struct kernel_param_ops bad_ops = {
+	.set = status_set,
+	.get = bad_get,
+};
+module_param_cb(bad, &bad_ops, NULL, 0444);
+MODULE_PARM_DESC(bad, "With salvage: what could not be read, from bad_from on");
+
 /*
  * Open a device and see that the range is on it: kcopyd rejects a slice beyond
  * the end, but others would have been written by then.
  */
 static int open_device(struct kcopyd_compat_bdev *dev, const char *spec,
-		       void *holder, struct io_region *region)
+		       bool write, struct io_region *region)
 {
 	char *path = kstrdup(spec, GFP_KERNEL);
 	char *at = path ? strrchr(path, '@') : NULL;
@@ -222,7 +318,8 @@ static int open_device(struct kcopyd_compat_bdev *dev, const char *spec,
 		r = kstrtoull(at + 1, 0, &region->sector);
 	}
 	if (!r)
-		r = kcopyd_compat_bdev_open(dev, path, holder, holder);
+		r = kcopyd_compat_bdev_open(dev, path, write,
+					    write && !shared ? &dests : NULL);
 	kfree(path);
 	if (r) {
 		pr_err("cannot open %s (error %d)\n", spec, r);
@@ -250,6 +347,52 @@ static void close_all(void)
 	kcopyd_compat_bdev_close(&source);
 }
 
+static void free_slices(void)
+{
+	unsigned int i;
+
+	for (i = 0; slices && i < SLICES; i++)
+		kfree(slices[i].request);
+	kvfree(slices);
+	kvfree(bad_ranges);
+}
+
+/* What salvage needs beside. */
+static int alloc_slices(void)
+{
+	unsigned int i;
+
+	if (!salvage)
+		return 0;
+	slices = kvcalloc(SLICES, sizeof(*slices), GFP_KERNEL);
+	bad_ranges = kvcalloc(MAX_BAD, sizeof(*bad_ranges), GFP_KERNEL);
+	if (!slices || !bad_ranges)
+		return -ENOMEM;
+	for (i = 0; i < SLICES; i++) {
+		slices[i].request = kzalloc(kcopyd_request_size(num_dests), GFP_KERNEL);
+		if (!slices[i].request)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The client may be given other limits in sysfs later. */
+static int set_rate(void)
+{
+	const struct kcopyd_limits limits = { .bytes_per_second = rate };
+	struct kcopyd_throttle *throttle;
+	int r;
+
+	if (!rate)
+		return 0;
+	r = kcopyd_throttle_create(&limits, &throttle);
+	if (r)
+		return r;
+	r = kcopyd_client_throttle(client, throttle);
+	kcopyd_throttle_destroy(throttle);
+	return r;
+}
+
 static int __init copy_init(void)
 {
 	unsigned int i;
@@ -260,17 +403,20 @@ static int __init copy_init(void)
 		return -EINVAL;
 	}
 
-	r = open_device(&source, src, NULL, &from);
-	/* Destinations exclusively: nobody mounts them or copies to them. */
+	r = open_device(&source, src, false, &from);
+	/* Exclusively, unless shared: nobody mounts them or copies to them. */
 	for (i = 0; !r && i < num_dests; i++)
-		r = open_device(&dests[i], dst[i], &dests, &to[i]);
+		r = open_device(&dests[i], dst[i], true, &to[i]);
 	/* kcopyd does so by itself, but this must know when errors are not ignored. */
 	for (i = 0; !r && i < num_dests; i++)
 		write_seq |= bdev_is_zoned(to[i].bdev);
-	if (!r)
-		r = kcopyd_client_create(pages, &client);
+	r = r ?: alloc_slices();
+	r = r ?: kcopyd_client_create(pages, &client);
 	if (r)
 		goto err_close;
+	r = set_rate();
+	if (r)
+		goto err_client;
 
 	mutex_lock(&lock);
 	submit_err = submit();
@@ -281,8 +427,10 @@ static int __init copy_init(void)
 	if (!r)
 		return 0;
 
+err_client:
 	kcopyd_client_destroy(client);
 err_close:
+	free_slices();
 	close_all();
 	return r;
 }
@@ -292,8 +440,10 @@ static void __exit copy_exit(void)
 	mutex_lock(&lock);
 	stopped = true;
 	mutex_unlock(&lock);
-	/* Waits for what is in flight; no callback runs after it. */
+	kcopyd_client_cancel_sync(client);
+	/* No callback runs after it. */
 	kcopyd_client_destroy(client);
+	free_slices();
 	close_all();
 }
 
