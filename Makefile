@@ -118,6 +118,33 @@ install-dkms:
 	@sed -i "s/#MODULE_VERSION#/$$(cat VERSION)/" $(dkms-dir)/dkms.conf
 	@echo "For each kernel: dkms install kcopyd/$$(cat VERSION)"
 
+# ---------------------------------------------------------------------------
+# kcopyctl, for the machine that it is built on
+
+PREFIX ?= /usr/local
+CXXFLAGS ?= -O2 -g
+kcopyctl := build/kcopyctl/kcopyctl
+kcopyctl-objs := $(patsubst tools/kcopyctl/%.cpp,build/kcopyctl/%.o,$(wildcard tools/kcopyctl/*.cpp))
+
+.PHONY: tools install-tools
+tools: $(kcopyctl)
+
+$(kcopyctl): $(kcopyctl-objs)
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -ldevmapper -lblkid -lfmt
+
+build/kcopyctl/%.o: tools/kcopyctl/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 -Wall -Wextra $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(kcopyctl-objs:.o=.d)
+
+install-tools: $(kcopyctl)
+	Documentation/build.sh man
+	install -D -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
+	install -D -m 644 build/kcopyctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/kcopyctl.8
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(kcopyctl) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kcopyctl
+
 .PHONY: clean
 clean:
 	rm -rf build
@@ -151,6 +178,8 @@ help:
 	@echo 'make uninstall      for this kernel; KDIR and DESTDIR as for make install'
 	@echo 'make install-dkms   the sources to where DKMS takes them from'
 	@echo 'make builddir       print where the modules are (KDIR as for make)'
+	@echo 'make tools          build the command kcopyctl'
+	@echo 'make install-tools  ... and install it with its manual page, below PREFIX'
 	@echo 'make clean          remove build/'
 	@echo 'make demo           copy a file system to three disks in a virtual machine'
 	@echo 'make check          build and test everything, and search the model'

@@ -3,13 +3,30 @@
 #
 # make docs: the documents and the reference of all public calls, from their
 # kernel-doc, as HTML in build/docs. A warning is an error.
+#
+#	build.sh [man]	or only the manual page of kcopyctl, build/kcopyctl.8
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tests/qemu/deps.sh docs lint
-kernel_doc=$(tests/qemu/kernel.sh source 6.1)/scripts/kernel-doc
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+if [ "${1-}" = man ]; then
+	tests/qemu/deps.sh docs
+	cp Documentation/kcopyctl.rst "$work/"
+	cat >"$work/conf.py" <<-'EOF'
+	project = "kcopyd"
+	root_doc = "kcopyctl"
+	man_pages = [("kcopyctl", "kcopyctl", "copy block devices by kcopyd", [], 8)]
+	EOF
+	mkdir -p build
+	sphinx-build -q -W -b man "$work" "$work/man"
+	cp "$work/man/kcopyctl.8" build/
+	exit
+fi
+
+tests/qemu/deps.sh docs lint
+kernel_doc=$(tests/qemu/kernel.sh source 6.1)/scripts/kernel-doc
 
 # reference ARG... : kernel-doc of these files as reStructuredText
 reference() { perl "$kernel_doc" -rst -Werror -sphinx-version 3.1 "$@"; }

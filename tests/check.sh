@@ -88,7 +88,7 @@ stage() {
 
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
-tests/qemu/deps.sh build boot roots tools clients fio lint model unit bench
+tests/qemu/deps.sh build boot roots tools kcopyctl clients fio lint model unit bench
 # The unit tests do without.
 tests/qemu/deps.sh unit32 || true
 

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # The flags of an outer make, like -j, are not for the builds here.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-tests/qemu/deps.sh build lint unit
+tests/qemu/deps.sh build lint unit kcopyctl
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -81,8 +81,8 @@ result "sparse and W=1" sparse_build
 
 result "shellcheck" shellcheck -x "${shell_files[@]}"
 result "clang-format" clang-format --dry-run -Werror "${cpp_files[@]}"
-mapfile -t host_files < <(git ls-files 'tests/unit/*.cpp')
-mapfile -t tidy_files < <(git ls-files '*.cpp' ':!tests/unit')
+mapfile -t host_files < <(git ls-files 'tests/unit/*.cpp' 'tools/*.cpp')
+mapfile -t tidy_files < <(git ls-files '*.cpp' ':!tests/unit' ':!tools')
 clang_tidy() {
 	clang-tidy --quiet --warnings-as-errors='*' "${tidy_files[@]}" -- -std=c++20 -I. \
 		-ffreestanding -fno-exceptions -fno-rtti 2>/dev/null &&

@@ -17,8 +17,9 @@ group()
 	clients) echo dmsetup lvm2 ;;
 	fio)	echo fio ;;
 	docs)	echo python3-sphinx ;;
+	kcopyctl) echo g++ make libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev ;;
 	model)	echo gcc spin ;;
-	unit)	echo g++ clang libclang-rt-dev libgtest-dev ;;
+	unit)	echo g++ clang libclang-rt-dev libfmt-dev libgtest-dev ;;
 	unit32)	echo g++-multilib googletest ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
 			linux-source-6.1 ;;

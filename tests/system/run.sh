@@ -191,6 +191,10 @@ if ((${#scenarios[@]})); then
 		case $name in
 		lvm)	tests/qemu/deps.sh clients
 			programs+=(--add "$(command -v lvm)") ;;
+		kcopyctl) tests/qemu/deps.sh kcopyctl
+			make -s tools || { echo 'run.sh: the build failed (see above)' >&2; exit 1; }
+			programs+=(--add build/kcopyctl/kcopyctl --add "$(command -v script)"
+				--kmod ext4) ;;
 		fio)	tests/qemu/deps.sh fio
 			programs+=(--add "$(command -v fio)") ;;
 		log-writes) programs+=(--kmod dm-log-writes) ;;

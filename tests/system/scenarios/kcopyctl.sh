@@ -1,0 +1,481 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
+# shellcheck disable=SC2015,SC2034,SC2086,SC2154 # they share variables with guest.sh
+#
+# The command kcopyctl, in pipes and on terminals, which script makes.
+
+pty=/tmp/pty
+
+# ctl CODE ARGUMENT... : runs it without a terminal; what it prints is in /tmp/said, with
+# stderr in /tmp/wrong
+ctl() {
+	local code=0 expected=$1
+	shift
+	timeout 120 kcopyctl "$@" </dev/null >/tmp/said 2>/tmp/wrong || code=$?
+	[ $code = "$expected" ] ||
+		fail "kcopyctl $*: exit code $code, not $expected: $(tail -n 2 /tmp/said /tmp/wrong)"
+}
+
+# says FILE TEXT
+says() { grep -q -- "$2" $1 || fail "no '$2': $(tail -n 3 $1)"; }
+
+# refuses CODE TEXT ARGUMENT... : in one line on stderr
+refuses() {
+	local code=$1 text=$2
+	shift 2
+	ctl $code "$@"
+	says /tmp/wrong "$text"
+	[ "$(wc -l </tmp/wrong)" = 1 ] || fail "not one line: $(cat /tmp/wrong)"
+	[ ! -s /tmp/said ] || fail "said, too: $(cat /tmp/said)"
+}
+
+# Looks for what should not be left.
+nothing_left() {
+	[ ! -d /sys/module/kcopyd_copy ] || fail 'the module is still loaded'
+	dmsetup ls | grep -q 'No devices' || fail "a device is left: $(dmsetup ls)"
+	[ -z "$(ls /sys/module/kcopyd/clients)" ] || fail 'a client is left'
+}
+
+# until_copying : until something of it is done
+until_copying() {
+	local end=$(($(seconds) + 60))
+	until grep -q 'state=copying done=[1-9]' $status 2>/dev/null; do
+		[ "$(seconds)" -lt $end ] || fail "it does not copy: $(cat $status)"
+		sleep 0.1
+	done
+}
+
+# json FILE : are these values of JSON, one on each line?
+json() { for_json <$1 || fail "no JSON: $(head -n 3 $1)"; }
+
+# A recogniser, as the guest has nothing that parses JSON. Whitespace is not written.
+for_json() {
+	awk '
+	function literal(text) {
+		if (substr(s, at, length(text)) != text)
+			return 0
+		at += length(text)
+		return 1
+	}
+	function matches(what) {
+		if (!match(substr(s, at), what) || RLENGTH < 1)
+			return 0
+		at += RLENGTH
+		return 1
+	}
+	function text() { return matches("^\"([^\"\\\\]|\\\\[\"\\\\/bfnrtu])*\"") }
+	function members(end, keys) {
+		if (literal(end))
+			return 1
+		do {
+			if (keys && !(text() && literal(":")))
+				return 0
+			if (!value())
+				return 0
+		} while (literal(","))
+		return literal(end)
+	}
+	function value() {
+		if (literal("{"))
+			return members("}", 1)
+		if (literal("["))
+			return members("]", 0)
+		return text() || literal("true") || literal("false") || literal("null") ||
+			matches("^-?(0|[1-9][0-9]*)")
+	}
+	{
+		s = $0
+		at = 1
+		if (!value() || at != length(s) + 1)
+			exit 1
+		lines++
+	}
+	END { exit !lines }'
+}
+
+copies() {
+	fill /dev/na 1
+	fill /dev/nb 2
+	fill /dev/nc 3
+	ctl 0 copy --yes --interval 0.1 /dev/na /dev/nb /dev/nc
+	says /tmp/said '^32 MiB copied from /dev/na to /dev/nb, /dev/nc in '
+	check /dev/nb 1
+	check /dev/nc 1
+	nothing_left
+	fill /dev/nb 2
+	ctl 0 copy --yes --quiet /dev/na /dev/nb
+	[ ! -s /tmp/said ] && [ ! -s /tmp/wrong ] || fail "not quiet: $(cat /tmp/said /tmp/wrong)"
+	check /dev/nb 1
+}
+
+# A device that nobody can write to is enough to be read, and the rest of a larger one stays.
+read_only_source() {
+	no_null_blks
+	null_blk na
+	null_blk nb size=40
+	fill /dev/na 1
+	fill /dev/nb 2
+	blockdev --setro /dev/na
+	ctl 0 copy --yes /dev/na /dev/nb
+	blockdev --setrw /dev/na
+	check /dev/nb 1 0 65536
+	check /dev/nb 2 65536 16384
+}
+
+# What is in the page cache of either, and not on it yet.
+page_cache() {
+	fill /dev/na 1
+	fill /dev/nb 2
+	yes new 2>/dev/null | dd of=/dev/na bs=4k count=16 iflag=fullblock conv=notrunc 2>/dev/null
+	dd if=/dev/nb of=/dev/null bs=1M count=4 2>/dev/null
+	ctl 0 copy --yes /dev/na /dev/nb
+	cmp /dev/na /dev/nb || fail 'they differ'
+	[ "$(head -c 3 /dev/nb)" = new ] || fail 'what was dirty is missing'
+}
+
+# Lines for a file, at a rate that is kept, and changed meanwhile.
+limited() {
+	local begin pid
+	fill /dev/na 1
+	begin=$(seconds)
+	ctl 0 copy --yes --interval 0.5 --rate 8M /dev/na /dev/nb
+	[ $(($(seconds) - begin)) -ge 3 ] || fail "in $(($(seconds) - begin)) s"
+	says /tmp/said '^ *[1-9][0-9]* %  [0-9.]* [KM]iB of 32 MiB  [0-9.]* [KM]iB/s  0:0[0-9] left$'
+	! grep -q "$(printf '\r')" /tmp/said || fail 'a bar for a file'
+	kcopyctl copy --yes --rate 64K /dev/na /dev/nb </dev/null >/tmp/slow 2>&1 &
+	pid=$!
+	until_copying
+	ctl 0 rate kcopyd_copy
+	says /tmp/said '^64 KiB/s$'
+	ctl 0 rate --json kcopyd_copy none
+	json /tmp/said
+	wait $pid || fail "$(cat /tmp/slow)"
+	check /dev/nb 1
+}
+
+# on_terminal SECONDS KEYS ARGUMENT... : types the keys, with \n and so on, after so long;
+# what is shown is in $pty, and code is set
+on_terminal() {
+	local wait_=$1 keys=$2 pid
+	shift 2
+	code=0
+	rm -f /tmp/keys && mkfifo /tmp/keys || fail 'no FIFO'
+	# Open for both, it has no end until it is closed here.
+	exec 9<>/tmp/keys
+	script -q -e -E never -c "stty cols 100; kcopyctl $*" $pty </tmp/keys >/dev/null 2>&1 9>&- &
+	pid=$!
+	sleep $wait_
+	printf '%b' "$keys" >&9
+	wait $pid || code=$?
+	exec 9>&-
+}
+
+asks() {
+	fill /dev/na 1
+	mkswap /dev/nb >/dev/null || fail 'no swap space'
+	on_terminal 2 'n\n' copy /dev/na /dev/nb
+	[ $code = 1 ] || fail "exit code $code: $(cat $pty)"
+	says $pty '/dev/nb: 32 MiB, swap'
+	says $pty 'nothing was written'
+	on_terminal 2 'y\n' copy /dev/na /dev/nb
+	[ $code = 0 ] || fail "exit code $code: $(cat $pty)"
+	says $pty '32 MiB copied from /dev/na to /dev/nb'
+	check /dev/nb 1
+}
+
+bar() {
+	fill /dev/na 1
+	on_terminal 0 '' copy --yes --rate 8M /dev/na /dev/nb
+	[ $code = 0 ] || fail "exit code $code: $(cat $pty)"
+	says $pty "$(printf '\r')\\[##*\\.*\\]  *[1-9][0-9]* %"
+	check /dev/nb 1
+}
+
+# Ctrl-C goes to all of the terminal's process group.
+ctrl_c() {
+	fill /dev/na 1
+	on_terminal 5 '\003' copy --yes --rate 256K /dev/na /dev/nb
+	[ $code = 130 ] || fail "exit code $code: $(cat $pty)"
+	says $pty 'cancelled: '
+	nothing_left
+	check /dev/na 1
+	# There is nothing that holds the destination.
+	ctl 0 copy --yes --quiet /dev/na /dev/nb
+	check /dev/nb 1
+}
+
+# ends_by NAME CODE
+ends_by() {
+	local pid code=0
+	kcopyctl copy --yes --rate 256K /dev/na /dev/nb </dev/null >/tmp/ended 2>&1 &
+	pid=$!
+	until_copying
+	refuses 1 'there is a copy already' copy --yes /dev/na /dev/nc
+	kill -$1 $pid
+	wait $pid || code=$?
+	[ $code = $2 ] || fail "$1: exit code $code: $(cat /tmp/ended)"
+	says /tmp/ended 'cancelled: .* of 32 MiB were copied, and /dev/nb is no copy'
+	nothing_left
+}
+
+terminated() {
+	fill /dev/na 1
+	ends_by TERM 143
+	ends_by HUP 129
+}
+
+# Nothing that is used is written, and nothing is that nobody agreed to.
+refused() {
+	local mnt=/tmp/mnt
+	fill /dev/nb 2
+	refuses 1 'no terminal to ask on: say --yes' copy /dev/na /dev/nb
+	refuses 1 "/dev/none: No such file" copy --yes /dev/none /dev/nb
+	refuses 1 'is not a block device' copy --yes /dev/null /dev/nb
+	refuses 1 '/dev/nb is /dev/nb itself' copy --yes /dev/nb /dev/nb
+	refuses 1 'are the same device' copy --yes /dev/na /dev/nb /dev/nb
+	refuses 1 'is too small' copy --yes /dev/na /dev/nl
+	refuses 2 'is not a rate' copy --yes --rate fast /dev/na /dev/nb
+	refuses 2 'there is no command "cpoy"' cpoy /dev/na /dev/nb
+	refuses 2 'requires --salvage' copy --yes --map /tmp/map /dev/na /dev/nb
+	refuses 2 'say --count' top
+	refuses 1 'there is no client and no kmirror "x"' rate x 5M
+	blockdev --setro /dev/nb
+	refuses 1 '/dev/nb is read-only' copy --yes --force /dev/na /dev/nb
+	blockdev --setrw /dev/nb
+	check /dev/nb 2
+	dm held '0 65536 linear /dev/nb 0'
+	refuses 1 '/dev/nb is in use (held by held)' copy --yes /dev/na /dev/nb
+	no_dm
+	check /dev/nb 2
+	mkdir -p $mnt
+	mke2fs -q -F /dev/nb || fail 'no file system'
+	modprobe ext4 && mount -t ext4 /dev/nb $mnt || fail 'not mounted'
+	refuses 1 "/dev/nb is in use (mounted on $mnt)" copy --yes /dev/na /dev/nb
+	umount $mnt || fail 'not unmounted'
+	mkswap /dev/nb >/dev/null && swapon /dev/nb || fail 'no swap space'
+	refuses 1 '/dev/nb is in use (swap space)' copy --yes /dev/na /dev/nb
+	swapoff /dev/nb
+	nothing_left
+}
+
+# A partition that is in use is a part of what is overwritten.
+partition() {
+	local disk
+	no_null_blks
+	null_blk na size=16
+	sdebug
+	disk=$sd
+	printf 'start=2048, size=8192\n' | sfdisk -q --no-reread --no-tell-kernel $disk 2>/dev/null
+	blockdev --rereadpt $disk
+	[ -b ${disk}1 ] || fail 'no partition'
+	mkswap ${disk}1 >/dev/null && swapon ${disk}1 || fail 'no swap space'
+	refuses 1 "$disk is in use (${disk#/dev/}1 swap space)" copy --yes /dev/na $disk
+	swapoff ${disk}1
+	ctl 0 copy --yes /dev/na $disk
+	rmmod scsi_debug
+}
+
+forced() {
+	fill /dev/na 1
+	fill /dev/nb 2
+	dm held '0 65536 linear /dev/nb 0'
+	ctl 0 copy --yes --force /dev/na /dev/nb
+	check /dev/mapper/held 1
+	no_dm
+}
+
+salvages() {
+	fill /dev/na 1
+	bad na 1000 1007
+	bad na 1008 1010
+	bad na 40000 40000
+	fill /dev/nb 2
+	ctl 1 copy --yes /dev/na /dev/nb
+	says /tmp/wrong '/dev/na cannot be read (error -5): --salvage copies what can be'
+	ctl 3 copy --yes --salvage --verify --map /tmp/map /dev/na /dev/nb
+	says /tmp/wrong '12 sectors of /dev/na cannot be read, and are left out'
+	says /tmp/said ', and compared$'
+	[ "$(grep -v '^#' /tmp/map)" = "$(printf '1000 11\n40000 1')" ] || fail "map: $(cat /tmp/map)"
+	check /dev/nb 1 0 65536 --other 2 1000+11 --other 2 40000+1
+	ctl 3 copy --yes --salvage --json --interval 0.1 --map /tmp/map /dev/na /dev/nb
+	json /tmp/map
+	json /tmp/said
+	says /tmp/map '"bad":\[{"first":1000,"count":11},{"first":40000,"count":1}\]'
+	says /tmp/said '"skipped_sectors":12,.*"exit_code":3'
+	nothing_left
+}
+
+# More ranges than one look at the module's list has.
+many_ranges() {
+	local i=0
+	while [ $i -lt 300 ]; do
+		echo "+$((i * 200 + 7))-$((i * 200 + 7))" >$configfs/na/badblocks || fail 'no bad block'
+		i=$((i + 1))
+	done
+	fill /dev/nb 2
+	ctl 3 copy --yes --salvage --map /tmp/map /dev/na /dev/nb
+	[ "$(grep -c '^[0-9]* 1$' /tmp/map)" = 300 ] || fail "ranges: $(wc -l </tmp/map)"
+	says /tmp/map '^59807 1$'
+}
+
+cannot_write() {
+	fill /dev/na 1
+	bad nc 5000 5000
+	ctl 1 copy --yes /dev/na /dev/nb /dev/nc
+	says /tmp/wrong 'writing failed on /dev/nc'
+	! grep -q copied /tmp/said || fail "said: $(cat /tmp/said)"
+	good nc 5000 5000
+	nothing_left
+}
+
+# A device that returns something else than what was written.
+verifies() {
+	fill /dev/na 1
+	ctl 0 copy --yes --verify /dev/na /dev/nb
+	says /tmp/said ', and compared$'
+	modprobe dm-flakey
+	dm flaky '0 65536 flakey /dev/nb 0 0 60 5 corrupt_bio_byte 32 r 1 0'
+	ctl 4 copy --yes --verify /dev/na /dev/mapper/flaky
+	says /tmp/wrong '/dev/dm-[0-9]* differs from /dev/na at byte '
+	no_dm
+}
+
+# A loop device on a file: what is zeroed there has no memory.
+sparse() {
+	local loop kb
+	modprobe loop
+	no_null_blks
+	null_blk na size=16
+	fill /dev/na 1 0 8192
+	dd if=/dev/zero of=/dev/na bs=1M seek=4 count=12 conv=notrunc 2>/dev/null
+	yes 2>/dev/null | dd of=/tmp/loop bs=1M count=16 iflag=fullblock 2>/dev/null
+	loop=$(losetup -f)
+	losetup $loop /tmp/loop || fail 'no loop device'
+	ctl 0 copy --yes --sparse --verify /dev/na $loop
+	check $loop 1 0 8192
+	cmp /dev/na $loop || fail 'they differ'
+	kb=$(du -k /tmp/loop | cut -f 1)
+	losetup -d $loop
+	rm /tmp/loop
+	[ $kb -lt 6000 ] || fail "$kb KiB are allocated"
+}
+
+shows() {
+	modprobe kcopyd-mirror
+	fill /dev/na 1
+	dm m '0 65536 kmirror core 2 1024 nosync 2 /dev/na 0 /dev/nb 0'
+	ctl 0 status
+	says /tmp/said '^ *[0-9]* kmirror  *0/512 '
+	says /tmp/said '^m  *kmirror  *32 MiB  100 % in sync, legs AA$'
+	ctl 0 status --json
+	json /tmp/said
+	says /tmp/said '"mirror":{"legs":\["[0-9]*:[0-9]*","[0-9]*:[0-9]*"\],"in_sync":64,"regions":64,"health":"AA"'
+	ctl 0 rate m 1500
+	ctl 0 rate m
+	says /tmp/said '^2.0 KiB/s$'
+	[ "$(dmsetup message m 0 state)" = 'running rate 2' ] || fail "$(dmsetup message m 0 state)"
+	ctl 0 rate kmirror 1M
+	ctl 0 rate m
+	ctl 0 rate kmirror
+	says /tmp/said '^1.0 MiB/s$'
+	dm n '0 65536 kmirror core 2 1024 nosync 2 /dev/nc 0 /dev/nd 0'
+	refuses 2 'more than one "kmirror": say which client: [0-9]*, [0-9]*' rate kmirror 1M
+	ctl 0 rate n none
+	no_dm
+	rmmod kcopyd-mirror kcopyd-dm
+}
+
+shows_rates() {
+	local pid
+	fill /dev/na 1
+	kcopyctl copy --yes --rate 2M /dev/na /dev/nb </dev/null >/tmp/slow 2>&1 &
+	pid=$!
+	until_copying
+	ctl 0 top --count 2 --interval 2
+	says /tmp/said '^ *[0-9]* kcopyd_copy  *[12]\.[0-9] MiB/s  *[12]\.[0-9] MiB/s'
+	[ "$(grep -c '^CLIENT\|^ *CLIENT' /tmp/said)" = 2 ] || fail "samples: $(cat /tmp/said)"
+	ctl 0 top --count 2 --interval 0.5 --json
+	json /tmp/said
+	[ "$(wc -l </tmp/said)" = 2 ] || fail "samples: $(cat /tmp/said)"
+	ctl 0 status
+	says /tmp/said '^kcopyd-copy: copying, [0-9]* % of 32 MiB$'
+	on_terminal 3 'q' top --interval 0.5
+	[ $code = 0 ] || fail "exit code $code: $(cat $pty)"
+	says $pty 'kcopyd_copy'
+	kill $pid
+	wait $pid
+	nothing_left
+}
+
+# Who is not root sees what there is to be seen for all, and is told.
+not_root() {
+	printf 'nobody:x:65534:65534::/:/bin/sh\n' >/etc/passwd
+	printf 'nogroup:x:65534:\n' >/etc/group
+	for command in 'copy /dev/na /dev/nb' 'rate 1 5M' status; do
+		! su -s /bin/sh nobody -c "/bin/kcopyctl $command" </dev/null >/tmp/said 2>/tmp/wrong ||
+			fail "accepted: $command"
+		says /tmp/wrong 'needs root: try sudo'
+		[ "$(wc -l </tmp/wrong)" = 1 ] || fail "not one line: $(cat /tmp/wrong)"
+	done
+	says /tmp/said 'CLIENT'
+}
+
+# The words of bash's completion are these of the command.
+completes() {
+	local command option
+	ctl 0 completion bash
+	mv /tmp/said /tmp/completion
+	for command in copy status top rate completion; do
+		says /tmp/completion "[' ]$command "
+		ctl 0 $command --help
+		grep -o -- '--[a-z]*' /tmp/said >/tmp/options
+		while read -r option; do
+			says /tmp/completion "$option"
+		done </tmp/options
+	done
+	refuses 2 'only for bash' completion zsh
+}
+
+without_module() {
+	rmmod kcopyd || fail 'kcopyd cannot be unloaded'
+	refuses 1 'kcopyd is not loaded: modprobe kcopyd' status
+	refuses 1 'kcopyd is not loaded: modprobe kcopyd' top --count 1
+	ctl 0 copy --yes /dev/na /dev/nb
+	modprobe kcopyd
+}
+
+# each NAME FUNCTION
+each() {
+	no_null_blks
+	for name in na nb nc nd; do
+		null_blk $name
+	done
+	null_blk nl size=1
+	case_ "$@"
+	no_dm
+}
+
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts 2>/dev/null
+each 'copies to several, and says so' copies
+each 'the source is only read, the rest of a destination stays' read_only_source
+each 'what is in the page cache is copied, and not stale' page_cache
+each 'a rate, which is changed' limited
+each 'asks on a terminal' asks
+each 'a bar on a terminal' bar
+each 'Ctrl-C leaves nothing' ctrl_c
+each 'signals leave nothing, and one copy at a time' terminated
+each 'refuses what is in use or makes no sense' refused
+each 'refuses a disk of which a partition is in use' partition
+each 'overwrites what is in use when it is told' forced
+each 'salvages, with a map' salvages
+each 'a map of many ranges' many_ranges
+each 'a destination that cannot be written' cannot_write
+each 'compares' verifies
+each 'zeroes' sparse
+each 'shows clients and mirrors, and sets their limits' shows
+each 'shows rates' shows_rates
+each 'who is not root' not_root
+each 'completes words' completes
+each 'without the module' without_module
+umount /dev/pts

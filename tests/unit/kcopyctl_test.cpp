@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What kcopyctl makes of what users, the module and the system say. */
+#include <array>
+#include <gtest/gtest.h>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/* There is no library of it for 32 bits. */
+#define FMT_HEADER_ONLY
+#include "tools/kcopyctl/devices.hpp"
+#include "tools/kcopyctl/json.hpp"
+#include "tools/kcopyctl/outcome.hpp"
+#include "tools/kcopyctl/progress.hpp"
+#include "tools/kcopyctl/stats.hpp"
+#include "tools/kcopyctl/targets.hpp"
+#include "tools/kcopyctl/text.hpp"
+
+using namespace kcopyctl;
+
+namespace
+{
+
+constexpr u64 kib = 1024;
+constexpr u64 mib = kib * 1024;
+constexpr u64 gib = mib * 1024;
+
+TEST(kcopyctl_text, sizes)
+{
+	const std::vector<std::pair<const char *, u64>> good = {
+		{ "0", 0 },
+		{ "512", 512 },
+		{ "7B", 7 },
+		{ "4K", 4 * kib },
+		{ "4k", 4 * kib },
+		{ "4KiB", 4 * kib },
+		{ "4kB", 4000 },
+		{ "3MB", 3000000 },
+		{ "50M", 50 * mib },
+		{ "2GiB", 2 * gib },
+		{ "1T", 1024 * gib },
+		{ "16383P", 16383 * 1024 * 1024 * gib },
+		{ "18446744073709551615", ~0ULL },
+	};
+
+	for (const auto &[text, n] : good)
+		EXPECT_EQ(parse_size(text), n) << text;
+	for (const char *bad : { "", " 1", "1 ", "-1", "+1", "1.5G", "M", "1X", "1KK", "1iB",
+				 "1Kib", "1m", "0x10", "16384P", "18446744073709551616", "5/s" })
+		EXPECT_FALSE(parse_size(bad)) << bad;
+}
+
+TEST(kcopyctl_text, rates)
+{
+	EXPECT_EQ(parse_rate("none"), 0U);
+	EXPECT_EQ(parse_rate("0"), 0U);
+	EXPECT_EQ(parse_rate("50M/s"), 50 * mib);
+	EXPECT_EQ(parse_rate("1000"), 1000U);
+	for (const char *bad : { "", "/s", "none/s", "50M/", "any" })
+		EXPECT_FALSE(parse_rate(bad)) << bad;
+}
+
+TEST(kcopyctl_text, shown)
+{
+	EXPECT_EQ(show_size(0), "0 B");
+	EXPECT_EQ(show_size(1023), "1023 B");
+	EXPECT_EQ(show_size(1024), "1.0 KiB");
+	EXPECT_EQ(show_size(1536), "1.5 KiB");
+	EXPECT_EQ(show_size(10 * kib), "10 KiB");
+	EXPECT_EQ(show_size(9.96 * kib), "10 KiB");
+	EXPECT_EQ(show_size(mib - 1), "1.0 MiB") << "and not 1024 KiB";
+	EXPECT_EQ(show_size(~0ULL), "16 EiB");
+	EXPECT_EQ(show_rate(50 * mib), "50 MiB/s");
+	EXPECT_EQ(show_limit(0), "none");
+	EXPECT_EQ(show_time(0), "0:00");
+	EXPECT_EQ(show_time(59), "0:59");
+	EXPECT_EQ(show_time(3599), "59:59");
+	EXPECT_EQ(show_time(3600), "1:00:00");
+	EXPECT_EQ(show_time(100 * 3600), "4 days");
+	EXPECT_EQ(show_us(64), "64 us");
+	EXPECT_EQ(show_us(65536), "65 ms");
+	EXPECT_EQ(show_us(67108864), "67 s");
+}
+
+/* What is shown of a size is it again, but for what is rounded. */
+TEST(kcopyctl_text, sizes_again)
+{
+	for (u64 n = 1; n < 1ULL << 50; n = n * 3 / 2 + 1) {
+		std::string shown = show_size(n);
+		double factor = 1;
+
+		for (const char unit : { 'K', 'M', 'G', 'T', 'P' }) {
+			factor *= 1024;
+			if (shown.find(unit) == std::string::npos)
+				continue;
+			EXPECT_NEAR(std::stod(shown) * factor / static_cast<double>(n), 1, 0.06)
+				<< n << " is " << shown;
+			EXPECT_LT(std::stod(shown), 1024) << n;
+		}
+	}
+}
+
+TEST(kcopyctl_json, text)
+{
+	EXPECT_EQ(json_text("a\"b\\c\n\x01"), "\"a\\\"b\\\\c\\u000a\\u0001\"");
+	EXPECT_EQ(json_text("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"),
+		  "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"");
+	/* Cut, too long, a surrogate, beyond the last, a byte that follows nothing. */
+	EXPECT_EQ(json_text("\xc3"), "\"\\ufffd\"");
+	EXPECT_EQ(json_text("\xc3(\xc0\xaf"), "\"\\ufffd(\\ufffd\\ufffd\"");
+	EXPECT_EQ(json_text("\xe0\x80\xaf"), "\"\\ufffd\\ufffd\\ufffd\"");
+	EXPECT_EQ(json_text("\xed\xa0\x80"), "\"\\ufffd\\ufffd\\ufffd\"");
+	EXPECT_EQ(json_text("\xf4\x90\x80\x80"), "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
+	EXPECT_EQ(json_text("\x80"), "\"\\ufffd\"");
+}
+
+TEST(kcopyctl_json, values)
+{
+	json out;
+
+	out.begin('{').add("a", u64{ 1 }).add("b", true).key("c").begin('[').end();
+	out.key("d").begin('[').begin('{').end().add("x").null().add(-5).end().key("e").null();
+	EXPECT_EQ(out.end().text(), R"({"a":1,"b":true,"c":[],"d":[{},"x",null,-5],"e":null})");
+}
+
+TEST(kcopyctl_progress, percents)
+{
+	EXPECT_EQ(percent(0, 0), 100U);
+	EXPECT_EQ(percent(0, 7), 0U);
+	EXPECT_EQ(percent(6, 7), 85U);
+	EXPECT_EQ(percent(999999, 1000000), 99U) << "100 is all of it";
+	EXPECT_EQ(percent(7, 7), 100U);
+	EXPECT_EQ(percent(~0ULL - 1, ~0ULL), 99U);
+	EXPECT_EQ(percent(~0ULL / 2, ~0ULL), 50U);
+}
+
+TEST(kcopyctl_progress, rate_and_rest)
+{
+	meter m;
+
+	EXPECT_EQ(m.rate(), 0U);
+	EXPECT_FALSE(m.left(mib));
+	m.add(1000, 0);
+	EXPECT_FALSE(m.left(mib)) << "nothing is known yet";
+	m.add(1000, 0);
+	EXPECT_EQ(m.rate(), 0U) << "at the same moment";
+	m.add(3000, 2 * mib);
+	EXPECT_EQ(m.rate(), mib);
+	EXPECT_EQ(m.left(2 * mib), 0U);
+	EXPECT_EQ(m.left(2 * mib + 1), 1U) << "rounded up";
+	EXPECT_EQ(m.left(62 * mib), 60U);
+	/* It becomes slower: after the window nothing is left of what was before. */
+	for (u64 s = 4; s <= 14; s++)
+		m.add(s * 1000, 2 * mib + (s - 3) * 1000);
+	EXPECT_EQ(m.rate(), 1000U);
+	for (u64 s = 15; s <= 25; s++)
+		m.add(s * 1000, 2 * mib + 11000);
+	EXPECT_EQ(m.rate(), 0U);
+	EXPECT_FALSE(m.left(62 * mib)) << "it stands still";
+}
+
+/* With hours between two looks, and as much as there can be. */
+TEST(kcopyctl_progress, no_overflow)
+{
+	meter m;
+
+	m.add(0, 0);
+	m.add(1000, ~0ULL - 1);
+	EXPECT_EQ(m.rate(), ~0ULL - 1);
+	EXPECT_EQ(m.left(~0ULL), 1U);
+	EXPECT_EQ(ms_at_rate(~0ULL, ~0ULL), 1000U);
+	EXPECT_EQ(ms_at_rate(mib, 0), 0U);
+	EXPECT_EQ(ms_at_rate(3 * mib / 2, mib), 1500U);
+}
+
+TEST(kcopyctl_progress, lines)
+{
+	EXPECT_EQ(bar(0, 10, 4), "[....]");
+	EXPECT_EQ(bar(5, 10, 4), "[##..]");
+	EXPECT_EQ(bar(10, 10, 4), "[####]");
+	EXPECT_EQ(progress_text(mib, 2 * mib, kib, 1024),
+		  " 50 %  1.0 MiB of 2.0 MiB  1.0 KiB/s  17:04 left");
+	EXPECT_EQ(progress_text(0, 2 * mib, 0, std::nullopt),
+		  "  0 %  0 B of 2.0 MiB  0 B/s  -:-- left");
+	for (size_t width = 1; width < 200; width++) {
+		const std::string line = progress_line("half of it", 1, 2, width);
+
+		ASSERT_EQ(line.size(), width);
+		ASSERT_EQ(line.find('[') == 0, width >= 23) << line;
+		ASSERT_EQ(line.find("half of it") != std::string::npos, width >= 10) << line;
+	}
+}
+
+constexpr std::string_view two_clients = "client=3\nname=kcopyd_copy\npages=1024\nqueued=2\n"
+					 "sectors_read=2048\nsectors_written=4096\n"
+					 "read_errors=1\ncopies_done=7\n"
+					 "latency_small_us=-\nlatency_large_us=<64:12 <128:3\n"
+					 "\n"
+					 "client=12\nname=a=b\nnew_key=words\npages=8\n\n";
+
+TEST(kcopyctl_stats, clients)
+{
+	const auto all = parse_clients(two_clients);
+
+	ASSERT_EQ(all.size(), 2U);
+	EXPECT_EQ(all[0].id, 3U);
+	EXPECT_EQ(all[0].name, "kcopyd_copy");
+	EXPECT_EQ(all[0]["pages"], 1024U);
+	EXPECT_EQ(all[0]["no such"], 0U);
+	EXPECT_EQ(all[0].large[6], 12U);
+	EXPECT_EQ(all[0].large[7], 3U);
+	EXPECT_EQ(all[1].id, 12U);
+	EXPECT_EQ(all[1].name, "a=b");
+	EXPECT_EQ(all[1]["pages"], 8U);
+	EXPECT_EQ(all[1].values.count("new_key"), 0U);
+	EXPECT_EQ(find_client(all, 12), &all[1]);
+	EXPECT_EQ(find_client(all, 4), nullptr);
+}
+
+/* One that has no beginning is none, and one without an end is one. */
+TEST(kcopyctl_stats, cut_blocks)
+{
+	EXPECT_TRUE(parse_clients("").empty());
+	EXPECT_TRUE(parse_clients("pages=7\n\n").empty());
+	const auto all = parse_clients("\n\npages=7\n\nclient=1\nname=x");
+
+	ASSERT_EQ(all.size(), 1U);
+	EXPECT_EQ(all[0].name, "x");
+	EXPECT_EQ(all[0]["pages"], 0U);
+}
+
+TEST(kcopyctl_stats, latencies)
+{
+	const auto all = parse_latencies("<1:1 <2:2 <67108864:3 >=67108864:4");
+
+	ASSERT_TRUE(all);
+	EXPECT_EQ((*all)[0], 1U);
+	EXPECT_EQ((*all)[1], 2U);
+	EXPECT_EQ((*all)[26], 3U);
+	EXPECT_EQ((*all)[27], 4U);
+	EXPECT_EQ(parse_latencies("-"), kcopyctl::latencies{});
+	for (const char *bad : { "<3:1", "<64", "64:1", "<64:x", "<134217728:1", ">=64:1", "<:1" })
+		EXPECT_FALSE(parse_latencies(bad)) << bad;
+}
+
+TEST(kcopyctl_stats, quantiles)
+{
+	EXPECT_FALSE(quantile(kcopyctl::latencies{}, 50));
+	const auto all = parse_latencies("<4:50 <64:49 <1024:1").value_or(kcopyctl::latencies{});
+
+	EXPECT_EQ(quantile(all, 50), 4U);
+	EXPECT_EQ(quantile(all, 51), 64U);
+	EXPECT_EQ(quantile(all, 99), 64U);
+	EXPECT_EQ(quantile(all, 100), 1024U);
+}
+
+TEST(kcopyctl_stats, activities)
+{
+	const client now = parse_clients(two_clients)[0];
+	const client before = parse_clients("client=3\nsectors_read=1024\nsectors_written=4096\n"
+					    "copies_done=9\nlatency_large_us=<64:10\n")[0];
+	const activity a = activity_of(now, before, 500);
+
+	EXPECT_EQ(a.read, mib);
+	EXPECT_EQ(a.written, 0U);
+	EXPECT_EQ(a.copies, 0U) << "a counter that became smaller";
+	EXPECT_EQ(a.errors, 1U);
+	EXPECT_EQ(a.large[6], 2U);
+	EXPECT_EQ(a.large[7], 3U);
+	EXPECT_EQ(activity_of(now, client(), 1000).read, mib);
+	EXPECT_EQ(activity_of(now, client(), 0).read, 0U);
+}
+
+TEST(kcopyctl_outcome, status)
+{
+	const auto s = parse_copy_status("state=done-with-errors done=10 total=10 read_err=-5 "
+					 "write_err=0x80000001 submit_err=0 skipped=8 bad_ranges=2 "
+					 "bad_lost=1 later=words\n");
+
+	ASSERT_TRUE(s);
+	EXPECT_EQ(s->state, "done-with-errors");
+	EXPECT_FALSE(s->goes_on());
+	EXPECT_EQ(s->total, 10U);
+	EXPECT_EQ(s->read_err, -5);
+	EXPECT_EQ(s->write_err, 0x80000001U);
+	EXPECT_EQ(s->skipped, 8U);
+	EXPECT_EQ(s->bad_ranges, 2U);
+	EXPECT_TRUE(s->bad_lost);
+	EXPECT_TRUE(parse_copy_status("state=copying done=0 total=1\n")->goes_on());
+	for (const char *bad :
+	     { "", "done=1 total=2", "state=copying done=3 total=2", "state=copying done=x total=2",
+	       "state=copying read_err=--5", "state=copying write_err=0x100000000" })
+		EXPECT_FALSE(parse_copy_status(bad)) << bad;
+}
+
+copy_status ended(const char *state)
+{
+	copy_status s;
+
+	s.state = state;
+	return s;
+}
+
+TEST(kcopyctl_outcome, verdicts)
+{
+	const std::vector<std::string> dests = { "/dev/b", "/dev/c" };
+	copy_status s = ended("done");
+
+	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_done);
+	EXPECT_EQ(judge(s, "/dev/a", dests).wrong, "");
+	s = ended("done-with-errors");
+	s.read_err = -5;
+	s.skipped = 16;
+	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_incomplete);
+	EXPECT_EQ(judge(s, "/dev/a", dests).wrong,
+		  "16 sectors of /dev/a cannot be read, and are left out");
+	/* Of a destination that could not be written it does not matter what else there is. */
+	s.write_err = 2;
+	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_failed);
+	EXPECT_EQ(judge(s, "/dev/a", dests).wrong,
+		  "writing failed on /dev/c: what is there is not a copy");
+	s = ended("failed");
+	s.read_err = -5;
+	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_failed);
+	EXPECT_NE(judge(s, "/dev/a", dests).wrong.find("--salvage"), std::string::npos);
+	s = ended("failed");
+	s.submit_err = -22;
+	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_failed);
+	EXPECT_EQ(judge(ended("stopped"), "/dev/a", dests).code, exit_failed);
+}
+
+TEST(kcopyctl_outcome, bad_ranges)
+{
+	using ranges = std::vector<bad_range>;
+	const auto all = parse_bad("96 8\n8 8\n16 1\n10 2\n\n");
+
+	EXPECT_FALSE(all) << "an empty line";
+	EXPECT_EQ(parse_bad(""), ranges{});
+	for (const char *bad : { "1\n", "1 0\n", "1 2 3\n", "x 1\n", "18446744073709551615 1\n" })
+		EXPECT_FALSE(parse_bad(bad)) << bad;
+
+	const ranges m = merged({ { 96, 8 }, { 8, 8 }, { 16, 1 }, { 10, 2 } });
+
+	EXPECT_EQ(m, (ranges{ { 8, 9 }, { 96, 8 } }));
+	EXPECT_EQ(next_bad(m, 0), &m[0]);
+	EXPECT_EQ(next_bad(m, 16), &m[0]);
+	EXPECT_EQ(next_bad(m, 17), &m[1]);
+	EXPECT_EQ(next_bad(m, 103), &m[1]);
+	EXPECT_EQ(next_bad(m, 104), nullptr);
+	EXPECT_EQ(map_text(m, { "/dev/a", 100, false }),
+		  "# sectors of 512 bytes of /dev/a (100 in all) that could not be read: first "
+		  "count\n8 9\n96 8\n# there were more\n");
+	EXPECT_EQ(map_json(m, { "/dev/a", 100, true }),
+		  R"({"source":"/dev/a","sectors":100,"complete":true,)"
+		  R"("bad":[{"first":8,"count":9},{"first":96,"count":8}]})"
+		  "\n");
+}
+
+TEST(kcopyctl_targets, mirrors)
+{
+	const auto core = parse_mirror("2 252:0 252:1 3/64 1 AD 1 core");
+
+	ASSERT_TRUE(core);
+	EXPECT_EQ(core->legs, (std::vector<std::string>{ "252:0", "252:1" }));
+	EXPECT_EQ(core->in_sync, 3U);
+	EXPECT_EQ(core->regions, 64U);
+	EXPECT_EQ(core->health, "AD");
+	EXPECT_EQ(core->log_health, "");
+	const auto disk = parse_mirror("3 8:0 8:1 8:2 64/64 1 AAA 3 disk 8:3 A");
+
+	ASSERT_TRUE(disk);
+	EXPECT_EQ(disk->log_device, "8:3");
+	EXPECT_EQ(disk->log_health, "A");
+	for (const char *bad :
+	     { "", "2", "0 3/64 1 A 1 core", "2 252:0 252:1 3/64 1 A 1 core",
+	       "2 252:0 252:1 65/64 1 AA 1 core", "2 252:0 252:1 3/64 1 AA 1 disk",
+	       "2 252:0 252:1 3/64 1 AA 3 disk 8:3", "99 252:0 252:1 3/64 1 AA 1 core",
+	       "2 252:0 252:1 3/64 2 AA 1 core" })
+		EXPECT_FALSE(parse_mirror(bad)) << bad;
+	EXPECT_EQ(parse_mirror_rate("running rate 1000"), 1000U);
+	EXPECT_FALSE(parse_mirror_rate("paused"));
+	EXPECT_EQ(show_target("kmirror", "2 252:0 252:1 3/64 1 AD 1 core"), "4 % in sync, legs AD");
+	EXPECT_EQ(show_target("kmirror", "3 8:0 8:1 8:2 64/64 1 AAA 3 disk 8:3 D"),
+		  "100 % in sync, legs AAA, log D");
+	EXPECT_EQ(show_target("kmirror", "?"), "?");
+}
+
+TEST(kcopyctl_targets, snapshots)
+{
+	const auto s = parse_snapshot("512/2048 16");
+
+	ASSERT_TRUE(s);
+	EXPECT_EQ(s->state, "valid");
+	EXPECT_EQ(s->allocated, 512U);
+	EXPECT_EQ(s->metadata, 16U);
+	EXPECT_EQ(parse_snapshot("Invalid")->state, "invalid");
+	EXPECT_EQ(parse_snapshot("Overflow")->state, "overflow");
+	for (const char *bad : { "", "512/2048", "512 16", "4096/2048 16", "512/2048 x" })
+		EXPECT_FALSE(parse_snapshot(bad)) << bad;
+	EXPECT_EQ(show_target("ksnapshot", "512/2048 16"), "25 % of 1.0 MiB used");
+	EXPECT_EQ(show_target("ksnapshot", "Invalid"), "invalid");
+	EXPECT_EQ(show_target("ksnap-origin", ""), "");
+	EXPECT_TRUE(is_ours("ksnapshot-merge"));
+	EXPECT_FALSE(is_ours("mirror"));
+}
+
+TEST(kcopyctl_devices, mounts)
+{
+	const auto all = parse_mounts("21 27 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n"
+				      "27 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+				      "30 27 0:31 /sub /a\\040b rw - btrfs /dev/sdb rw\n"
+				      "not a line\n"
+				      "31 27 8:2 / /c rw -\n");
+
+	ASSERT_EQ(all.size(), 3U);
+	EXPECT_EQ(all[1].device, (device_number{ 8, 1 }));
+	EXPECT_EQ(all[1].where, "/");
+	EXPECT_EQ(all[2].source, "/dev/sdb");
+	EXPECT_EQ(all[2].where, "/a b");
+	EXPECT_EQ(unescape("a\\134\\x\\04"), "a\\\\x\\04");
+	EXPECT_EQ(parse_swaps("Filename\tType\n/dev/sda2  partition\t1\n/a\\040b\tfile\n"),
+		  (std::vector<std::string>{ "/dev/sda2", "/a b" }));
+}
+
+device disk(const char *path, u64 minor, u64 bytes = gib)
+{
+	device d;
+
+	d.path = path;
+	d.number = { 8, minor };
+	d.bytes = bytes;
+	return d;
+}
+
+TEST(kcopyctl_devices, may_be_overwritten)
+{
+	const device from = disk("/dev/a", 0);
+	device to = disk("/dev/b", 16);
+	const auto why = [&](bool force) { return why_not(from, to, force); };
+
+	EXPECT_EQ(why(false), "");
+	to.bytes = gib - 1;
+	EXPECT_NE(why(true).find("too small"), std::string::npos);
+	to.bytes = 2 * gib;
+	to.read_only = true;
+	EXPECT_NE(why(true).find("read-only"), std::string::npos);
+	to.read_only = false;
+	to.users = { "mounted on /x" };
+	EXPECT_EQ(why(false), "/dev/b is in use (mounted on /x): stop that first, or say --force");
+	EXPECT_EQ(why(true), "");
+	to.users.clear();
+	to.busy = true;
+	EXPECT_NE(why(false).find("in use"), std::string::npos);
+	EXPECT_EQ(why(true), "");
+	to.number = from.number;
+	EXPECT_EQ(why(true), "/dev/b is /dev/a itself") << "whatever is forced";
+}
+
+TEST(kcopyctl_devices, blocks_that_do_not_fit)
+{
+	device to = disk("/dev/b", 16, 2 * gib);
+
+	to.block = 4096;
+	EXPECT_EQ(why_not(disk("/dev/a", 0), to, false), "");
+	EXPECT_NE(why_not(disk("/dev/a", 0, gib + 512), to, true).find("4096"), std::string::npos);
+}
+
+TEST(kcopyctl_devices, several)
+{
+	const device from = disk("/dev/a", 0);
+
+	EXPECT_EQ(why_not(from, { disk("/dev/b", 16), disk("/dev/c", 32) }, false), "");
+	EXPECT_EQ(why_not(from, { disk("/dev/b", 16), disk("/dev/c", 16) }, true),
+		  "/dev/b and /dev/c are the same device");
+	EXPECT_NE(why_not(from, { disk("/dev/b", 16), disk("/dev/c", 32, 5) }, true), "");
+	EXPECT_NE(why_not(disk("/dev/a", 0, 0), { disk("/dev/b", 16) }, true).find("empty"),
+		  std::string::npos);
+}
+
+TEST(kcopyctl_devices, described)
+{
+	device d = disk("/dev/b", 16);
+
+	EXPECT_EQ(describe(d), "/dev/b: 1.0 GiB, nothing that is known");
+	d.content = "ext4 \"home\"";
+	d.users = { "mounted on /x", "held by m" };
+	EXPECT_EQ(describe(d), "/dev/b: 1.0 GiB, ext4 \"home\"; in use: mounted on /x, held by m");
+	EXPECT_TRUE(path_can_be_told("/dev/disk/by-id/a@b"));
+	for (const char *bad : { "/dev/a,b", "/dev/a b", "/dev/a\"b", "/dev/a\nb" })
+		EXPECT_FALSE(path_can_be_told(bad)) << bad;
+}
+
+} /* namespace */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The commands. Each returns the exit code, or fails. */
+#ifndef KCOPYCTL_COMMANDS_HPP
+#define KCOPYCTL_COMMANDS_HPP
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine.hpp"
+#include "text.hpp"
+
+namespace kcopyctl
+{
+
+[[nodiscard]] int copy(const copy_options &options);
+
+struct top_options {
+	u64 interval_ms = 1000;
+	u64 count = 0; /* 0: until it is ended */
+	bool json = false;
+};
+
+[[nodiscard]] int status(bool as_json);
+[[nodiscard]] int top(const top_options &options);
+
+struct rate_options {
+	std::string name;
+	std::optional<u64> limit; /* bytes a second; shown if there is none */
+	bool json = false;
+};
+
+[[nodiscard]] int rate(const rate_options &options);
+
+/* Prints what the shell is to be told. */
+[[nodiscard]] int completion(std::string_view shell);
+
+} /* namespace kcopyctl */
+
+#endif /* KCOPYCTL_COMMANDS_HPP */

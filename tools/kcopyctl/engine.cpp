@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The module kcopyd-copy, which copies while it is loaded. */
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine.hpp"
+#include "system.hpp"
+
+namespace kcopyctl
+{
+
+namespace
+{
+
+const std::string parameters = "/sys/module/kcopyd_copy/parameters/";
+
+/* The kernel's log from now on. */
+class kernel_log {
+public:
+	kernel_log() : log_(open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC))
+	{
+		if (log_)
+			lseek(log_.get(), 0, SEEK_END);
+	}
+
+	/* The last line of it that has @word; each read() is of one. */
+	[[nodiscard]] std::string last_with(std::string_view word) const
+	{
+		std::array<char, 8192> record = {};
+		std::string found;
+		ssize_t n = 0;
+
+		while ((n = read(log_.get(), record.data(), record.size())) > 0 || errno == EPIPE) {
+			std::string_view text(record.data(), n > 0 ? static_cast<size_t>(n) : 0);
+
+			take(text, ';');
+			text = take(text, '\n');
+			if (text.find(word) != std::string_view::npos)
+				found = text;
+		}
+		return found;
+	}
+
+private:
+	file log_;
+};
+
+[[nodiscard]] std::vector<std::string> command_line(const copy_options &how,
+						    const std::string &source,
+						    const std::vector<std::string> &dests)
+{
+	std::vector<std::string> words = { "modprobe", "--first-time", "kcopyd-copy" };
+	std::string dst;
+
+	if (!how.module.empty())
+		words = { "insmod", how.module };
+	/* What follows the last @ is a sector: a path may have one, too. */
+	for (const std::string &path : dests)
+		dst += (dst.empty() ? "" : ",") + path + "@0";
+	words.push_back("src=" + source + "@0");
+	words.push_back("dst=" + dst);
+	words.push_back(fmt::format("rate={}", how.rate));
+	for (const auto &[name, value] :
+	     { std::pair("salvage", how.salvage), std::pair("detect_zeroes", how.sparse),
+	       std::pair("shared", how.force) })
+		words.push_back(fmt::format("{}={:d}", name, value));
+	return words;
+}
+
+} /* namespace */
+
+engine::engine(const copy_options &how, const std::string &source,
+	       const std::vector<std::string> &dests)
+{
+	if (is_running())
+		throw failure(
+			"there is a copy already, and one at a time is possible: wait for it, "
+			"or end it by rmmod kcopyd-copy");
+
+	const kernel_log log;
+	const finished loading = run(command_line(how, source, dests));
+
+	if (loading.code == 0) {
+		loaded_ = true;
+		return;
+	}
+	const std::string why = log.last_with("kcopyd");
+
+	throw failure(fmt::format("the copy cannot begin: {}", why.empty() ? loading.said : why));
+}
+
+engine::~engine()
+{
+	try {
+		end();
+	} catch (const failure &) {
+		/* There is something better to be told already. */
+	}
+}
+
+void engine::end()
+{
+	constexpr u64 patience_ms = 5000;
+	const u64 give_up = now_ms() + patience_ms;
+
+	if (!std::exchange(loaded_, false))
+		return;
+	/* Somebody may be just reading what is in sysfs. */
+	while (syscall(SYS_delete_module, "kcopyd_copy", O_NONBLOCK) != 0) {
+		if (errno == ENOENT)
+			throw failure("somebody else has unloaded kcopyd-copy");
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			throw failure("kcopyd-copy cannot be unloaded: " + last_error());
+		if (now_ms() > give_up)
+			throw failure("kcopyd-copy cannot be unloaded: somebody uses it");
+		usleep(10000);
+	}
+}
+
+bool engine::is_running()
+{
+	return exists("/sys/module/kcopyd_copy");
+}
+
+copy_status engine::status()
+{
+	const std::optional<std::string> line = read_file(parameters + "status");
+	const std::optional<copy_status> s = parse_copy_status(line.value_or(""));
+
+	if (!line)
+		throw failure("somebody else has unloaded kcopyd-copy: the copy is not complete");
+	if (!s)
+		throw failure("kcopyd-copy is of another version: its status is " + *line);
+	return *s;
+}
+
+std::vector<bad_range> engine::bad()
+{
+	std::vector<bad_range> all;
+
+	for (;;) {
+		const int error =
+			write_file(parameters + "bad_from", std::to_string(all.size()) + "\n");
+		const auto more = parse_bad(read_file(parameters + "bad").value_or(""));
+
+		if (error != 0 || !more)
+			throw failure("kcopyd-copy does not tell what could not be read");
+		if (more->empty())
+			return merged(std::move(all));
+		all.insert(all.end(), more->begin(), more->end());
+	}
+}
+
+} /* namespace kcopyctl */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The module kcopyd-copy, which copies while it is loaded. */
+#ifndef KCOPYCTL_ENGINE_HPP
+#define KCOPYCTL_ENGINE_HPP
+
+#include <string>
+#include <vector>
+
+#include "outcome.hpp"
+#include "text.hpp"
+
+namespace kcopyctl
+{
+
+struct copy_options {
+	std::string source;
+	std::vector<std::string> dests;
+	u64 rate = 0; /* bytes a second; 0 is any */
+	bool sparse = false;
+	bool salvage = false;
+	bool verify = false;
+	bool force = false;
+	bool yes = false;
+	bool json = false;
+	bool quiet = false;
+	u64 interval_ms = 0; /* of what is printed; 0 is what suits */
+	std::string map;
+	std::string module; /* the module's file; else modprobe looks for it */
+};
+
+/**
+ * class engine - owns a copy that is on its way, or has ended
+ *
+ * Its end is the end of the copy, however far that is.
+ */
+class engine {
+public:
+	/* @source and @dests are paths of devices. Fails if the kernel does not begin. */
+	engine(const copy_options &how, const std::string &source,
+	       const std::vector<std::string> &dests);
+	engine(const engine &) = delete;
+	engine &operator=(const engine &) = delete;
+	~engine();
+
+	[[nodiscard]] static bool is_running();
+	[[nodiscard]] static copy_status status();
+
+	/* What could not be read so far, in order. */
+	[[nodiscard]] static std::vector<bad_range> bad();
+
+	/* Fails if the module cannot be unloaded. */
+	void end();
+
+private:
+	bool loaded_ = false;
+};
+
+} /* namespace kcopyctl */
+
+#endif /* KCOPYCTL_ENGINE_HPP */

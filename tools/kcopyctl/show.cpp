@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kcopyctl status and kcopyctl top. */
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include <termios.h>
+#include <unistd.h>
+
+#include "clients.hpp"
+#include "commands.hpp"
+#include "dm.hpp"
+#include "engine.hpp"
+#include "json.hpp"
+#include "progress.hpp"
+#include "system.hpp"
+#include "targets.hpp"
+
+namespace kcopyctl
+{
+
+namespace
+{
+
+void add_quantiles(json &to, const latencies &all)
+{
+	to.begin('{');
+	for (const unsigned int percent : { 50U, 99U }) {
+		const std::optional<u64> us = quantile(all, percent);
+
+		to.key(fmt::format("p{}", percent));
+		if (us)
+			to.add(*us);
+		else
+			to.null();
+	}
+	to.end();
+}
+
+[[nodiscard]] std::string show_quantiles(const latencies &all)
+{
+	const std::optional<u64> median = quantile(all, 50);
+
+	if (!median)
+		return "-";
+	return fmt::format("<{}, <{}", show_us(*median), show_us(*quantile(all, 99)));
+}
+
+void add_client(json &to, const listed &l)
+{
+	to.begin('{').add("client", l.stats.id).add("name", l.stats.name);
+	for (const auto &[key, value] : l.stats.values)
+		to.add(key, value);
+	to.add("bytes_per_second", l.bytes_per_second).add("ios_per_second", l.ios_per_second);
+	to.add("percent", l.percent).key("latency_small_us");
+	add_quantiles(to, l.stats.small);
+	to.key("latency_large_us");
+	add_quantiles(to, l.stats.large);
+	to.end();
+}
+
+void add_mirror(json &to, const mirror_status &m)
+{
+	to.key("mirror").begin('{').key("legs").begin('[');
+	for (const std::string &leg : m.legs)
+		to.add(leg);
+	to.end().add("in_sync", m.in_sync).add("regions", m.regions).add("health", m.health);
+	to.add("log_device", m.log_device).add("log_health", m.log_health).end();
+}
+
+void add_target(json &to, const target &t)
+{
+	const auto mirror = parse_mirror(t.status);
+	const auto snapshot = parse_snapshot(t.status);
+
+	to.begin('{').add("device", t.device).add("target", t.type).add("start", t.start);
+	to.add("length", t.length).add("status", t.status);
+	if (t.type == "kmirror" && mirror)
+		add_mirror(to, *mirror);
+	else if (t.type.starts_with("ksnapshot") && snapshot)
+		to.key("snapshot")
+			.begin('{')
+			.add("state", snapshot->state)
+			.add("allocated", snapshot->allocated)
+			.add("size", snapshot->size)
+			.add("metadata", snapshot->metadata)
+			.end();
+	to.end();
+}
+
+void add_copy(json &to, const copy_status &s)
+{
+	to.begin('{').add("state", s.state).add("done", s.done * 512).add("total", s.total * 512);
+	to.add("read_err", s.read_err).add("write_err", u64{ s.write_err });
+	to.add("skipped_sectors", s.skipped).end();
+}
+
+[[nodiscard]] std::string status_json(const std::vector<listed> &clients,
+				      const std::vector<target> &targets,
+				      const std::optional<copy_status> &copy)
+{
+	json out;
+
+	out.begin('{').key("clients").begin('[');
+	for (const listed &l : clients)
+		add_client(out, l);
+	out.end().key("targets").begin('[');
+	for (const target &t : targets)
+		add_target(out, t);
+	out.end().key("copy");
+	if (copy)
+		add_copy(out, *copy);
+	else
+		out.null();
+	return out.end().text();
+}
+
+void print_clients(const std::vector<listed> &clients)
+{
+	fmt::print("{:>6} {:<24} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7} {:>10}\n", "CLIENT", "NAME",
+		   "PAGES", "QUEUED", "COPIES", "READ", "WRITTEN", "ERRORS", "LIMIT");
+	for (const listed &l : clients) {
+		const client &c = l.stats;
+
+		fmt::print("{:>6} {:<24} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7} {:>10}\n", c.id,
+			   c.name, fmt::format("{}/{}", c["pages_used"], c["pages"]), c["queued"],
+			   c["copies_done"] + c["zeroes_done"], show_size(c["sectors_read"] * 512),
+			   show_size((c["sectors_written"] + c["sectors_zeroed"]) * 512),
+			   c["read_errors"] + c["write_errors"], show_limit(l.bytes_per_second));
+	}
+	if (clients.empty())
+		fmt::print("{:>6} there are none\n", "");
+}
+
+void print_targets(const std::vector<target> &targets)
+{
+	if (!targets.empty())
+		fmt::print("\n{:<24} {:<15} {:>9}  {}\n", "DEVICE", "TARGET", "SIZE", "STATUS");
+	for (const target &t : targets)
+		fmt::print("{:<24} {:<15} {:>9}  {}\n", t.device, t.type, show_size(t.length * 512),
+			   show_target(t.type, t.status));
+}
+
+/* A copy by kcopyctl, if there is one just now. */
+[[nodiscard]] std::optional<copy_status> current_copy()
+{
+	if (!engine::is_running())
+		return std::nullopt;
+	return parse_copy_status(
+		read_file("/sys/module/kcopyd_copy/parameters/status").value_or(""));
+}
+
+/* A terminal from which keys come at once, and silently. */
+class keys {
+public:
+	keys() : are_(isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before_) == 0)
+	{
+		termios raw = before_;
+
+		raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+		if (are_)
+			tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	}
+	keys(const keys &) = delete;
+	keys &operator=(const keys &) = delete;
+	~keys()
+	{
+		if (are_)
+			tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+	}
+
+	/* Waits; true if somebody wants it to end. */
+	[[nodiscard]] bool end_within(u64 ms) const
+	{
+		const u64 end = now_ms() + ms;
+		char key = 0;
+
+		while (caught_signal() == 0 && now_ms() < end) {
+			if (!are_) {
+				sleep_ms(end - now_ms());
+				continue;
+			}
+			/* A terminal that has gone away has nothing more to tell. */
+			if (wait_for_key(std::min<u64>(end - now_ms(), 100)) &&
+			    (read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q'))
+				return true;
+		}
+		return caught_signal() != 0;
+	}
+
+private:
+	termios before_ = {};
+	bool are_;
+};
+
+struct sample {
+	u64 ms = 0;
+	std::vector<listed> clients;
+	std::vector<client> stats;
+};
+
+[[nodiscard]] sample take_sample()
+{
+	sample s;
+
+	s.ms = now_ms();
+	s.clients = list_clients();
+	for (const listed &l : s.clients)
+		s.stats.push_back(l.stats);
+	return s;
+}
+
+[[nodiscard]] activity activity_in(const listed &l, const sample &now, const sample &before)
+{
+	const client *earlier = find_client(before.stats, l.stats.id);
+
+	return activity_of(l.stats, earlier ? *earlier : client(), now.ms - before.ms);
+}
+
+void print_activity(const sample &now, const sample &before, const std::vector<target> &targets)
+{
+	fmt::print("{:>6} {:<20} {:>11} {:>11} {:>8} {:>7} {:>8} {:>6} {:>17} {:>17}\n", "CLIENT",
+		   "NAME", "READ", "WRITTEN", "COPIES/s", "QUEUED", "WAITING", "ERRORS",
+		   "SMALL 50%, 99%", "LARGE 50%, 99%");
+	for (const listed &l : now.clients) {
+		const activity a = activity_in(l, now, before);
+
+		fmt::print("{:>6} {:<20.20} {:>11} {:>11} {:>8} {:>7} {:>8} {:>6} {:>17} {:>17}\n",
+			   l.stats.id, l.stats.name, show_rate(a.read), show_rate(a.written),
+			   a.copies, l.stats["queued"], l.stats["waiting"], a.errors,
+			   show_quantiles(a.small), show_quantiles(a.large));
+	}
+	print_targets(targets);
+}
+
+void print_activity_json(const sample &now, const sample &before,
+			 const std::vector<target> &targets)
+{
+	json out;
+
+	out.begin('{').add("milliseconds", now.ms - before.ms).key("clients").begin('[');
+	for (const listed &l : now.clients) {
+		const activity a = activity_in(l, now, before);
+
+		out.begin('{').add("client", l.stats.id).add("name", l.stats.name);
+		out.add("read_bytes_per_second", a.read);
+		out.add("written_bytes_per_second", a.written);
+		out.add("copies_per_second", a.copies).add("queued", l.stats["queued"]);
+		out.add("waiting", l.stats["waiting"]).add("errors", a.errors);
+		out.key("latency_small_us");
+		add_quantiles(out, a.small);
+		out.key("latency_large_us");
+		add_quantiles(out, a.large);
+		out.end();
+	}
+	out.end().key("targets").begin('[');
+	for (const target &t : targets)
+		add_target(out, t);
+	fmt::print("{}\n", out.end().end().text());
+}
+
+} /* namespace */
+
+int status(bool as_json)
+{
+	const bool root = geteuid() == 0;
+	std::vector<target> targets;
+
+	need_kcopyd();
+	/* What everybody may see comes all the same. */
+	if (root)
+		targets = list_targets();
+	const std::vector<listed> clients = list_clients();
+
+	if (as_json) {
+		fmt::print("{}\n", status_json(clients, targets, current_copy()));
+	} else {
+		print_clients(clients);
+		print_targets(targets);
+		if (const auto copy = current_copy())
+			fmt::print("\nkcopyd-copy: {}, {} % of {}\n", copy->state,
+				   percent(copy->done, copy->total), show_size(copy->total * 512));
+	}
+	std::fflush(stdout);
+	if (!root)
+		throw failure("to see the targets of device-mapper needs root: try sudo");
+	return exit_done;
+}
+
+int top(const top_options &options)
+{
+	const bool in_place = !options.json && isatty(STDOUT_FILENO) == 1;
+	const bool root = geteuid() == 0;
+
+	need_kcopyd();
+	if (!in_place && options.count == 0)
+		throw failure("stdout is no terminal: say --count N, for N samples", exit_usage);
+	catch_signals();
+
+	const keys k;
+	sample before = take_sample();
+
+	for (u64 i = 0; options.count == 0 || i < options.count; i++) {
+		if (k.end_within(options.interval_ms))
+			break;
+		sample now = take_sample();
+		const std::vector<target> targets = root ? list_targets() : std::vector<target>();
+
+		if (in_place)
+			fmt::print("\033[H\033[2J");
+		if (options.json)
+			print_activity_json(now, before, targets);
+		else
+			print_activity(now, before, targets);
+		std::fflush(stdout);
+		before = std::move(now);
+	}
+	/* Ctrl-C is how it is ended, too. */
+	return exit_done;
+}
+
+} /* namespace kcopyctl */
