@@ -187,7 +187,7 @@ void copying::look()
 		look_at_use(dests_.back());
 		paths_.push_back(dests_.back().path);
 	}
-	const std::string why = why_not(source_, dests_, how_.force);
+	const std::string why = why_not_all(source_, dests_, how_.force);
 
 	if (!why.empty())
 		throw failure(why);
@@ -322,7 +322,7 @@ void copying::write_map()
 
 int copying::report()
 {
-	const u64 per_second = took_ms_ == 0 ? 0 : bytes() / took_ms_ * 1000;
+	const u64 per_second = bytes() * 1000 / std::max<u64>(took_ms_, 1);
 
 	if (how_.json) {
 		json out;

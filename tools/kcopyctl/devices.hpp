@@ -156,8 +156,8 @@ struct device {
 }
 
 /* The same for all destinations, which are different devices. */
-[[nodiscard]] inline std::string why_not(const device &from, const std::vector<device> &to,
-					 bool force)
+[[nodiscard]] inline std::string why_not_all(const device &from, const std::vector<device> &to,
+					     bool force)
 {
 	if (from.bytes == 0)
 		return fmt::format("{} is empty: there is nothing to copy", from.path);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine.hpp"
+#include "progress.hpp"
 #include "system.hpp"
 
 namespace kcopyctl
@@ -65,6 +66,7 @@ private:
 	words.push_back("src=" + source + "@0");
 	words.push_back("dst=" + dst);
 	words.push_back(fmt::format("rate={}", how.rate));
+	words.push_back(fmt::format("chunk_kb={}", chunk_kb(how.rate)));
 	for (const auto &[name, value] :
 	     { std::pair("salvage", how.salvage), std::pair("detect_zeroes", how.sparse),
 	       std::pair("shared", how.force) })
@@ -81,6 +83,9 @@ engine::engine(const copy_options &how, const std::string &source,
 		throw failure(
 			"there is a copy already, and one at a time is possible: wait for it, "
 			"or end it by rmmod kcopyd-copy");
+	/* insmod looks for nothing. */
+	if (!how.module.empty())
+		need_kcopyd();
 
 	const kernel_log log;
 	const finished loading = run(command_line(how, source, dests));
@@ -91,7 +96,8 @@ engine::engine(const copy_options &how, const std::string &source,
 	}
 	const std::string why = log.last_with("kcopyd");
 
-	throw failure(fmt::format("the copy cannot begin: {}", why.empty() ? loading.said : why));
+	throw failure("the copy cannot begin: " +
+		      (why.empty() ? loading.said + " (--module names the module's file)" : why));
 }
 
 engine::~engine()

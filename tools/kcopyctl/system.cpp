@@ -324,9 +324,12 @@ device look_at(const std::string &path)
 	int block = 0;
 	int read_only = 0;
 
-	d.path = fs::canonical(path, error).string();
-	if (error || stat(d.path.c_str(), &st) != 0)
-		throw failure(fmt::format("{}: {}", path, error ? error.message() : last_error()));
+	if (stat(path.c_str(), &st) != 0)
+		throw failure(fmt::format("{}: {}", path, last_error()));
+	/* By the name that it was given, where the module understands that. */
+	d.path = fs::absolute(path, error).string();
+	if (!path_can_be_told(d.path))
+		d.path = fs::canonical(path, error).string();
 	if (!S_ISBLK(st.st_mode))
 		throw failure(fmt::format(
 			"{} is not a block device{}", path,
