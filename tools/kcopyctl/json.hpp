@@ -13,36 +13,53 @@
 namespace kcopyctl
 {
 
+/* How long a character is by its first byte; 0 if none begins like that. */
+[[nodiscard]] inline size_t utf8_length(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	if (first < 0xe0)
+		return 2;
+	return first < 0xf0 ? 3 : 4;
+}
+
+/* Longer than needed, surrogates, and what is beyond the last one begin like characters. */
+[[nodiscard]] inline bool utf8_second(unsigned char first, unsigned char second)
+{
+	switch (first) {
+	case 0xe0:
+		return second >= 0xa0;
+	case 0xed:
+		return second < 0xa0;
+	case 0xf0:
+		return second >= 0x90;
+	case 0xf4:
+		return second < 0x90;
+	default:
+		return true;
+	}
+}
+
 /*
  * Paths may be of any bytes but JSON is of characters: those beyond ASCII that are not
- * part of one in UTF-8 become U+FFFD.
+ * part of one in UTF-8 become U+FFFD. Returns the length of the first one, or 0.
  */
 [[nodiscard]] inline size_t utf8_length(std::string_view text)
 {
 	const auto first = static_cast<unsigned char>(text.front());
-	size_t n = 1;
+	const size_t n = utf8_length(first);
 
-	if (first < 0x80)
-		return 1;
-	if (first >= 0xc2 && first < 0xe0)
-		n = 2;
-	else if (first >= 0xe0 && first < 0xf0)
-		n = 3;
-	else if (first >= 0xf0 && first < 0xf5)
-		n = 4;
-	if (n == 1 || text.size() < n)
+	if (n <= 1)
+		return n;
+	if (text.size() < n || !utf8_second(first, static_cast<unsigned char>(text[1])))
 		return 0;
 	for (size_t i = 1; i < n; i++) {
 		if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80)
 			return 0;
 	}
-
-	const auto second = static_cast<unsigned char>(text[1]);
-	/* Longer than needed, surrogates, and beyond the last one. */
-	const bool bad = (first == 0xe0 && second < 0xa0) || (first == 0xed && second >= 0xa0) ||
-			 (first == 0xf0 && second < 0x90) || (first == 0xf4 && second >= 0x90);
-
-	return bad ? 0 : n;
+	return n;
 }
 
 [[nodiscard]] inline std::string json_text(std::string_view text)

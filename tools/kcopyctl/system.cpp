@@ -227,6 +227,7 @@ finished run(const std::vector<std::string> &words)
 	int status = 0;
 
 	copies.front() = program(copies.front());
+	argv.reserve(copies.size() + 1);
 	for (std::string &word : copies)
 		argv.push_back(word.data());
 	argv.push_back(nullptr);
@@ -356,7 +357,7 @@ void look_at_use(device &d)
 
 	add_users(all, d.number, "", d.users);
 	for (const std::string &name : names_in(sysfs)) {
-		const std::string part = sysfs + "/" + name;
+		const std::string part = fmt::format("{}/{}", sysfs, name);
 
 		if (!exists(part + "/partition"))
 			continue;

@@ -125,7 +125,9 @@ inline std::string_view take(std::string_view &text, char at)
 
 [[nodiscard]] inline std::string show_time(u64 seconds)
 {
-	if (seconds >= 100 * 3600)
+	constexpr u64 long_time = 360000;
+
+	if (seconds >= long_time)
 		return fmt::format("{} days", seconds / 86400);
 	if (seconds >= 3600)
 		return fmt::format("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60,

@@ -337,7 +337,7 @@ verifies() {
 	ctl 0 copy --yes --verify /dev/na /dev/nb
 	says /tmp/said ', and compared$'
 	modprobe dm-flakey
-	dm flaky '0 65536 flakey /dev/nb 0 0 60 5 corrupt_bio_byte 32 r 1 0'
+	dm flaky '0 65536 flakey /dev/nb 0 0 60 5 corrupt_bio_byte 32 r 165 0'
 	ctl 4 copy --yes --verify /dev/na /dev/mapper/flaky
 	says /tmp/wrong '/dev/mapper/flaky differs from /dev/na at byte '
 	no_dm
@@ -414,6 +414,7 @@ shows_rates() {
 not_root() {
 	printf 'nobody:x:65534:65534::/:/bin/sh\n' >/etc/passwd
 	printf 'nogroup:x:65534:\n' >/etc/group
+	chmod 755 /
 	for command in 'copy /dev/na /dev/nb' 'rate 1 5M' status; do
 		! su -s /bin/sh nobody -c "/bin/kcopyctl $command" </dev/null >/tmp/said 2>/tmp/wrong ||
 			fail "accepted: $command"
