@@ -140,7 +140,7 @@ build/kcopyctl/%.o: tools/kcopyctl/%.cpp
 
 install-tools: $(kcopyctl)
 	Documentation/build.sh man
-	install -D -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
+	install -D -s -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
 	install -D -m 644 build/kcopyctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/kcopyctl.8
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(kcopyctl) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kcopyctl

@@ -331,13 +331,14 @@ cannot_write() {
 	nothing_left
 }
 
-# A device that returns something else than what was written.
+# A device that says it has written, and has not.
 verifies() {
 	fill /dev/na 1
 	ctl 0 copy --yes --verify /dev/na /dev/nb
 	says /tmp/said ', and compared$'
 	modprobe dm-flakey
-	dm flaky '0 65536 flakey /dev/nb 0 0 60 5 corrupt_bio_byte 32 r 165 0'
+	fill /dev/nb 2
+	dm flaky '0 65536 flakey /dev/nb 0 0 60 1 drop_writes'
 	ctl 4 copy --yes --verify /dev/na /dev/mapper/flaky
 	says /tmp/wrong '/dev/mapper/flaky differs from /dev/na at byte '
 	no_dm
