@@ -191,6 +191,11 @@ void copying::look()
 
 	if (!why.empty())
 		throw failure(why);
+	for (const device &to : dests_) {
+		if (is_made_of(to.number, source_.number))
+			throw failure(fmt::format("{} is made of {}, which would be overwritten",
+						  to.path, source_.path));
+	}
 	look_at_use(source_);
 	for (const std::string &user : source_.users) {
 		if (user.find("mounted on ") != std::string::npos)

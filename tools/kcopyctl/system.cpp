@@ -350,6 +350,24 @@ device look_at(const std::string &path)
 	return d;
 }
 
+bool is_made_of(device_number upper, device_number lower)
+{
+	const std::string sysfs = sysfs_of(upper);
+	std::vector<std::string> below;
+
+	if (upper == lower)
+		return true;
+	if (exists(sysfs + "/partition"))
+		below.push_back(sysfs + "/../dev");
+	for (const std::string &name : names_in(sysfs + "/slaves"))
+		below.push_back(fmt::format("/sys/class/block/{}/dev", name));
+	return std::any_of(below.begin(), below.end(), [&](const std::string &path) {
+		const auto number = parse_device_number(first_line(path));
+
+		return number && is_made_of(*number, lower);
+	});
+}
+
 void look_at_use(device &d)
 {
 	const users_of_all all = all_users();

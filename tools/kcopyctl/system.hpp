@@ -98,6 +98,12 @@ void sleep_ms(u64 ms);
 /* What a path leads to; fails if it is no block device, or cannot be opened. */
 [[nodiscard]] device look_at(const std::string &path);
 
+/*
+ * Is one a part of the other, or below it, by sysfs: would what is written to @upper change
+ * what @lower has? kcopyd sees that of partitions, and not of what device-mapper makes.
+ */
+[[nodiscard]] bool is_made_of(device_number upper, device_number lower);
+
 /* The parts of it that only matter for what is going to be overwritten. */
 void look_at_use(device &d);
 

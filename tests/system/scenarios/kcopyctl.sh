@@ -248,6 +248,8 @@ refused() {
 	check /dev/nb 2
 	dm held '0 65536 linear /dev/nb 0'
 	refuses 1 '/dev/nb is in use (held by held)' copy --yes /dev/na /dev/nb
+	dm upper '0 65536 linear /dev/mapper/held 0'
+	refuses 1 '/dev/mapper/upper is made of /dev/nb' copy --yes --force /dev/nb /dev/mapper/upper
 	no_dm
 	check /dev/nb 2
 	mkdir -p $mnt
