@@ -76,7 +76,7 @@ TEST(kcopyctl_text, shown)
 	EXPECT_EQ(show_time(59), "0:59");
 	EXPECT_EQ(show_time(3599), "59:59");
 	EXPECT_EQ(show_time(3600), "1:00:00");
-	EXPECT_EQ(show_time(100 * 3600), "4 days");
+	EXPECT_EQ(show_time(360000), "4 days");
 	EXPECT_EQ(show_us(64), "64 us");
 	EXPECT_EQ(show_us(65536), "65 ms");
 	EXPECT_EQ(show_us(67108864), "67 s");
@@ -353,8 +353,8 @@ TEST(kcopyctl_outcome, bad_ranges)
 	const ranges m = merged({ { 96, 8 }, { 8, 8 }, { 16, 1 }, { 10, 2 } });
 
 	EXPECT_EQ(m, (ranges{ { 8, 9 }, { 96, 8 } }));
-	EXPECT_EQ(next_bad(m, 0), &m[0]);
-	EXPECT_EQ(next_bad(m, 16), &m[0]);
+	EXPECT_EQ(next_bad(m, 0), m.data());
+	EXPECT_EQ(next_bad(m, 16), m.data());
 	EXPECT_EQ(next_bad(m, 17), &m[1]);
 	EXPECT_EQ(next_bad(m, 103), &m[1]);
 	EXPECT_EQ(next_bad(m, 104), nullptr);

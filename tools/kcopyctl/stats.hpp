@@ -21,9 +21,9 @@ using latencies = std::array<u64, 28>;
 
 [[nodiscard]] inline std::string latency_class(size_t i)
 {
-	const bool last = i + 1 == latencies{}.size();
+	constexpr size_t last = latencies{}.size() - 1;
 
-	return (last ? ">=" : "<") + std::to_string(1ULL << (last ? i - 1 : i));
+	return (i == last ? ">=" : "<") + std::to_string(1ULL << (i == last ? last - 1 : i));
 }
 
 /* As in "<64:12 >=67108864:1", or "-". */
