@@ -15,6 +15,6 @@ keep)
 	;;
 drop)
 	rm -rf "$dir"
-	rmdir "${dir%/*}" 2>/dev/null || true
+	rmdir "${dir%/*}" "${dir%/build/*}" 2>/dev/null || true
 	;;
 esac
