@@ -18,9 +18,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kernels='6.12 7.3' scenarios=smoke
-stages=(build unit model runner demo system kernels) beside=(kunit kills bench)
+full='' stages=(build unit model runner system) beside=(kunit kills demo kernels bench)
 if [ "${1-}" = --full ]; then
 	shift
+	full=--full
 	beside+=(races)
 	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
@@ -104,7 +105,7 @@ for name; do
 		# Not before: it builds all anew.
 		if [ ${#beside[@]} -gt 0 ]; then
 			set -m
-			tests/check.sh "${beside[@]}" </dev/null >"$work/beside" 2>&1 &
+			tests/check.sh $full "${beside[@]}" </dev/null >"$work/beside" 2>&1 &
 			other=$!
 			set +m
 		fi ;;
@@ -126,7 +127,7 @@ for name; do
 	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
 			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
-	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills bench races" >&2
+	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills demo kernels bench races" >&2
 		exit 2 ;;
 	esac
 done

@@ -83,10 +83,14 @@ result "shellcheck" shellcheck -x "${shell_files[@]}"
 result "clang-format" clang-format --dry-run -Werror "${cpp_files[@]}"
 mapfile -t host_files < <(git ls-files 'tests/unit/*.cpp' 'tools/*.cpp')
 mapfile -t tidy_files < <(git ls-files '*.cpp' ':!tests/unit' ':!tools')
+# tidy FLAG... : the files whose names come from stdin
+tidy() {
+	xargs -0 -I{} -P "$(nproc)" clang-tidy --quiet --warnings-as-errors='*' {} \
+		-- -std=c++20 -I. "$@" 2>/dev/null
+}
 clang_tidy() {
-	clang-tidy --quiet --warnings-as-errors='*' "${tidy_files[@]}" -- -std=c++20 -I. \
-		-ffreestanding -fno-exceptions -fno-rtti 2>/dev/null &&
-		clang-tidy --quiet --warnings-as-errors='*' "${host_files[@]}" -- -std=c++20 -I. 2>/dev/null
+	printf '%s\0' "${tidy_files[@]}" | tidy -ffreestanding -fno-exceptions -fno-rtti &&
+		printf '%s\0' "${host_files[@]}" | tidy
 }
 result "clang-tidy" clang_tidy
 
