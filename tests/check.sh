@@ -13,7 +13,7 @@
 # unless it is set. And there is more: the suites about things that happen at the same
 # moment on a kernel that finds data races; and instead of a little of everything on the
 # kernels besides 6.1 all system tests, on those of KERNELS ("6.1 6.12 7.3" unless it is
-# set).
+# set); and what installs it, in a clean system.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,7 @@ full='' stages=(build unit model runner system) beside=(kunit kills demo kernels
 if [ "${1-}" = --full ]; then
 	shift
 	full=--full
-	beside+=(races)
+	beside+=(install races)
 	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_POINTS="${KCOPYD_POINTS:-60}"
@@ -124,10 +124,11 @@ for name; do
 			stage "kernel $kernel" tests/system/run.sh --kernel "$kernel" $scenarios
 		done ;;
 	bench)	stage bench bench/bench.sh --check ;;
+	install) stage install tests/install/run.sh ;;
 	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
 			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
-	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills demo kernels bench races" >&2
+	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills demo kernels bench install races" >&2
 		exit 2 ;;
 	esac
 done
