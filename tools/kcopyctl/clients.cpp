@@ -22,11 +22,11 @@ namespace
 
 std::vector<listed> list_clients()
 {
-	const std::string root = "/sys/module/kcopyd/clients";
+	const std::string root = "/sys/module/kcopyd/clients/";
 	std::vector<listed> all;
 
 	for (const std::string &name : names_in(root)) {
-		const std::string dir = root + "/" + name;
+		const std::string dir = std::string(root).append(name);
 
 		/* It may be gone by now: then there is nothing to be read. */
 		for (const client &c : parse_clients(read_file(dir + "/stats").value_or("")))

@@ -21,7 +21,7 @@ using latencies = std::array<u64, 28>;
 
 [[nodiscard]] inline std::string latency_class(size_t i)
 {
-	constexpr size_t last = latencies{}.size() - 1;
+	constexpr size_t last = std::tuple_size_v<latencies> - 1;
 
 	return (i == last ? ">=" : "<") + std::to_string(1ULL << (i == last ? last - 1 : i));
 }
