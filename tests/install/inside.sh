@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The part of run.sh that runs in the clean system, which has the headers of Debian's 6.1
-# and the sources in /root/kcopyd. Prints a line for each case.
+# and the sources in /srv/kcopyd. Prints a line for each case.
 set -uo pipefail
-cd /root/kcopyd || exit
+cd /srv/kcopyd || exit
 export DEBIAN_FRONTEND=noninteractive
 
 version=$(cat VERSION)
@@ -98,7 +98,7 @@ signed()
 packages()
 {
 	mkdir -p /tmp/deb
-	cp -r /root/kcopyd /tmp/deb/
+	cp -r /srv/kcopyd /tmp/deb/
 	(cd /tmp/deb/kcopyd && dpkg-buildpackage -us -uc -b)
 	# What root should not do is done here all the same.
 	lintian --fail-on error,warning /tmp/deb/*.changes

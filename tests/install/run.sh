@@ -31,8 +31,8 @@ done
 code=0
 # shellcheck disable=SC2016 # it is the hook's
 mmdebstrap --quiet --variant=apt --include=build-essential,dkms,dh-dkms,debhelper,fakeroot,lintian,openssl,linux-headers-amd64 \
-	--customize-hook="copy-in '$work/kcopyd' '$here/inside.sh' /root" \
-	--customize-hook='chroot "$1" /root/inside.sh' \
+	--customize-hook="copy-in '$work/kcopyd' '$here/inside.sh' /srv" \
+	--customize-hook='chroot "$1" /srv/inside.sh' \
 	bookworm /dev/null "${sources[@]}" </dev/null >"$work/log" 2>&1 || code=$?
 passed=$(grep -c '^ok  ' "$work/log" || true)
 failed=$(grep -c '^FAILED ' "$work/log" || true)
