@@ -34,7 +34,7 @@ silent() {
 }
 
 mapfile -t c_files < <(git ls-files '*.c' '*.h')
-mapfile -t kernel_files < <(printf '%s\n' "${c_files[@]}" | grep -v -e '^include/linux/dm-kcopyd.h$' -e '^core/trace.h$' -e '^tests/system/sectors.c$' -e '^tests/system/crash.c$' -e '^kcopyd\.h$' -e '^tests/qemu/' -e '^bench/insns.c$')
+mapfile -t kernel_files < <(printf '%s\n' "${c_files[@]}" | grep -v -e '^include/linux/dm-kcopyd.h$' -e '^core/trace.h$' -e '^tests/system/sectors.c$' -e '^tests/system/crash.c$' -e '^tests/system/tool.h$' -e '^kcopyd\.h$' -e '^tests/qemu/' -e '^bench/insns.c$')
 mapfile -t cpp_files < <(git ls-files '*.cpp' '*.hpp')
 mapfile -t shell_files < <({ git ls-files '*.sh'
 	git grep -lIE '^#!(/usr/bin/env |/bin/)(ba)?sh'; } | sort -u)

@@ -33,21 +33,12 @@
  * All I/O is direct.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#define SECTOR		512
-#define WORDS		(SECTOR / sizeof(uint64_t))
+#include "tool.h"
+
 #define STRIPE		256	/* sectors that are one thread's, and a block of the journal */
 #define THREADS		4
 #define DIGIT		16
@@ -69,30 +60,6 @@ static unsigned long long seed, nr_writes;
 static bool done_is_durable, with_fua, slow, leave;
 static atomic_uint nr_written;
 
-static __attribute__((format(printf, 1, 2), noreturn))
-void die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	putchar('\n');
-	exit(1);
-}
-
-static uint64_t number(const char *s)
-{
-	char *end;
-	uint64_t n;
-
-	errno = 0;
-	n = strtoull(s, &end, 0);
-	if (errno || end == s || *end)
-		die("crash: '%s' is not a number", s);
-	return n;
-}
-
 static void *memory(size_t size)
 {
 	void *p;
@@ -110,17 +77,6 @@ static int opened(const char *name, int flags)
 	if (fd < 0)
 		die("%s: %s", name, strerror(errno));
 	return fd;
-}
-
-static void transfer(bool write, int fd, void *buffer, uint64_t sector, uint64_t count)
-{
-	size_t bytes = count * SECTOR;
-	ssize_t r = write ? pwrite(fd, buffer, bytes, sector * SECTOR) :
-			    pread(fd, buffer, bytes, sector * SECTOR);
-
-	if (r != (ssize_t)bytes)
-		die("%s: cannot %s sectors %" PRIu64 "+%" PRIu64 ": %s", device_name,
-		    write ? "write" : "read", sector, count, r < 0 ? strerror(errno) : "too short");
 }
 
 /* Each word depends on the ones before. */
@@ -157,7 +113,7 @@ static void write_journal(uint64_t stripe)
 {
 	const uint64_t sectors = STRIPE * sizeof(struct record) / SECTOR;
 
-	transfer(true, journal_fd, journal + stripe * STRIPE, journal_first + stripe * sectors,
+	transfer(true, journal_fd, device_name, journal + stripe * STRIPE, journal_first + stripe * sectors,
 		 sectors);
 }
 
@@ -189,7 +145,7 @@ static void open_all(const char *name, const char *journal_name, bool read_journ
 	ended = memory(nr_sectors * sizeof(*ended));
 	if (!read_journal)
 		return;
-	transfer(false, journal_fd, journal, journal_first, size / SECTOR);
+	transfer(false, journal_fd, device_name, journal, journal_first, size / SECTOR);
 	for (s = 0; s < nr_sectors; s++) {
 		if (!journal[s].durable || journal[s].begun < journal[s].durable)
 			die("%s: there is no journal of sector %" PRIu64, journal_name, s);
@@ -209,7 +165,7 @@ static void begin(void)
 			make(buffer + i * WORDS, DIGIT, s + i);
 			journal[s + i] = (struct record){ DIGIT, DIGIT };
 		}
-		transfer(true, device, buffer, s, STRIPE);
+		transfer(true, device, device_name, buffer, s, STRIPE);
 	}
 	if (fdatasync(device))
 		die("%s: cannot be flushed", device_name);
@@ -271,7 +227,7 @@ static void write_once(struct writer *w)
 		make(w->buffer + i * WORDS, write, first + i);
 	}
 	write_journal(stripe);
-	transfer(true, fua ? device_fua : device, w->buffer, first, count);
+	transfer(true, fua ? device_fua : device, device_name, w->buffer, first, count);
 	for (i = 0; i < count; i++) {
 		ended[first + i] = write;
 		if (fua || done_is_durable)
@@ -329,7 +285,7 @@ static void check(void)
 	for (s = 0; s < nr_sectors; s += STRIPE) {
 		bool changed = false;
 
-		transfer(false, device, buffer, s, STRIPE);
+		transfer(false, device, device_name, buffer, s, STRIPE);
 		for (i = 0; i < STRIPE; i++) {
 			struct record *r = &journal[s + i];
 			const uint64_t *words = buffer + i * WORDS;
@@ -361,7 +317,7 @@ static void count_dirty(const char *log, uint64_t regions)
 	unsigned char *bits = memory(sectors * SECTOR);
 
 	device_name = log;
-	transfer(false, opened(log, O_RDONLY), bits, 2, sectors);
+	transfer(false, opened(log, O_RDONLY), log, bits, 2, sectors);
 	for (i = 0; i < regions; i++)
 		dirty += !(bits[i / 8] >> i % 8 & 1);
 	printf("%" PRIu64 "\n", dirty);
@@ -400,7 +356,7 @@ static unsigned char *lw_upto(uint64_t end)
 	free(lw_log);
 	lw_log = more;
 	for (; lw_sectors < end; lw_sectors += 2048)
-		transfer(false, lw_fd, lw_log + lw_sectors * SECTOR, lw_sectors, 2048);
+		transfer(false, lw_fd, device_name, lw_log + lw_sectors * SECTOR, lw_sectors, 2048);
 	return lw_log;
 }
 
@@ -491,7 +447,7 @@ static void replay(const char *log, const char *image, uint64_t entries, struct 
 	}
 	device_name = image;
 	for (n = 0; n < size; n += STRIPE)
-		transfer(true, fd, data + n * SECTOR, n, size - n < STRIPE ? size - n : STRIPE);
+		transfer(true, fd, device_name, data + n * SECTOR, n, size - n < STRIPE ? size - n : STRIPE);
 	printf("lost=%" PRIu64 "\n", lost);
 }
 

@@ -17,19 +17,10 @@
  * All I/O is direct: the page cache does not know what kcopyd has written.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#define SECTOR		512
-#define WORDS		(SECTOR / sizeof(uint64_t))
+#include "tool.h"
+
 #define BUFFER		(1 << 20)
 #define MAX_OTHERS	256
 
@@ -39,30 +30,6 @@
 struct other {
 	uint64_t seed, first, count;
 };
-
-static __attribute__((format(printf, 1, 2), noreturn))
-void die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	putchar('\n');
-	exit(1);
-}
-
-static uint64_t number(const char *s)
-{
-	char *end;
-	uint64_t n;
-
-	errno = 0;
-	n = strtoull(s, &end, 0);
-	if (errno || end == s || *end)
-		die("sectors: '%s' is not a number", s);
-	return n;
-}
 
 /* The first three words say who it is, and every further one depends on them. */
 static void make(uint64_t *words, uint64_t seed, uint64_t sector)
@@ -99,18 +66,6 @@ static const char *describe(const uint64_t *words)
 		 is(words, words[1], words[2]) ? "" : "a torn ", words[2],
 		 words[1]);
 	return text;
-}
-
-static void transfer(bool write, int fd, const char *device, void *buffer,
-		     size_t length, uint64_t sector)
-{
-	ssize_t r = write ? pwrite(fd, buffer, length, sector * SECTOR) :
-			    pread(fd, buffer, length, sector * SECTOR);
-
-	if (r != (ssize_t)length)
-		die("%s: cannot %s sectors %" PRIu64 "+%zu: %s", device,
-		    write ? "write" : "read", sector, length / SECTOR,
-		    r < 0 ? strerror(errno) : "too short");
 }
 
 int main(int argc, char **argv)
@@ -175,7 +130,7 @@ int main(int argc, char **argv)
 		uint64_t s;
 
 		if (!fill)
-			transfer(false, fd, device, buffer, length, at);
+			transfer(false, fd, device, buffer, at, length / SECTOR);
 		for (s = at; s < at + length / SECTOR; s++) {
 			uint64_t *words = buffer + (s - at) * SECTOR;
 			uint64_t want = seed, which = s + shift;
@@ -204,7 +159,7 @@ int main(int argc, char **argv)
 				    device, s, describe(words), which, want);
 		}
 		if (fill)
-			transfer(true, fd, device, buffer, length, at);
+			transfer(true, fd, device, buffer, at, length / SECTOR);
 	}
 	if (prefix)
 		printf("%" PRIu64 "\n", end);
