@@ -547,6 +547,8 @@ inline int stored::take_over(stored *&from) noexcept
 	const locked l;
 
 	was_invalid_ = from->is_ == condition::invalid;
+	/* Who looks for the user of the store is to find this one. */
+	from->is_ = condition::idle;
 	if (role_ != role::snapshot || from->role_ != role::snapshot)
 		return 0;
 	buckets_.swap(from->buckets_);
