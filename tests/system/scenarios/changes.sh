@@ -29,12 +29,21 @@ unload() {
 	modprobe kcopyd
 }
 
+# One part after the other, so that what was copied is a prefix.
 unload_one_big() {
+	local was
 	slow nt 20
-	start src=/dev/na dst=/dev/nt chunk_kb=1048576 pages=64
+	start src=/dev/na dst=/dev/nt chunk_kb=1048576 pages=64 write_seq=1
+	sleep 0.2
 	rmmod kcopyd-copy || fail 'rmmod'
-	# One copy was accepted, and that is done to its end.
-	check /dev/nt 1
+	check_prefix /dev/nt 1 --then 0
+	[ "$prefix" -gt 0 ] && [ "$prefix" -lt 65536 ] ||
+		fail "$prefix of 65536 sectors are copied"
+	was=$prefix
+	sleep 0.2
+	check_prefix /dev/nt 1 --then 0
+	[ "$prefix" -eq "$was" ] ||
+		fail "$((prefix - was)) sectors were copied after rmmod"
 }
 
 destination_removed() {
