@@ -85,8 +85,23 @@ snapshot_after_crash() {
 	last="$last; of the snapshot: $open, $arrived"
 }
 
-# merge_up ORIGIN COW : makes merge, which is what the snapshot is
-merge_up() { dm merge "0 $(blockdev --getsz $1) ksnapshot-merge $1 $2 P 16"; }
+# merge_limit IOS : so many a second, and 0 is no limit
+merge_limit() {
+	local client
+	client=$(grep -lx ksnapshot-merge /sys/module/kcopyd/clients/*/name) &&
+		echo $1 >${client%/name}/ios_per_second || fail 'the merge cannot be limited'
+}
+
+# merge_up ORIGIN COW [IOS] : makes merge, which is what the snapshot is, slow from its
+# first chunk on
+merge_up() {
+	dmsetup create merge --notable --noudevsync &&
+		dmsetup load merge --table "0 $(blockdev --getsz $1) ksnapshot-merge $1 $2 P 16" ||
+		fail 'no merge'
+	merge_limit ${3:-0}
+	dmsetup resume merge --noudevsync && dmsetup mknodes merge || fail 'no merge'
+	[ -b /dev/mapper/merge ] || fail 'no /dev/mapper/merge'
+}
 
 # to_merge : so many chunks
 to_merge() {
@@ -103,11 +118,11 @@ until_merged() {
 	done
 }
 
-# merge_after_crash ORIGIN COW JOURNAL : makes merge; it is what the snapshot was, with what
-# was written to it
+# merge_after_crash ORIGIN COW JOURNAL [IOS] : makes merge; it is what the snapshot was, with
+# what was written to it
 merge_after_crash() {
 	local chunks
-	merge_up $1 $2
+	merge_up $1 $2 $4
 	chunks=$(to_merge)
 	crash_ check /dev/mapper/merge $3
 	last="chunks to merge: $chunks, sectors on their way: $open, of which arrived: $arrived"
@@ -115,6 +130,7 @@ merge_after_crash() {
 
 # merge_ends ORIGIN JOURNAL : and in the end, the origin is that
 merge_ends() {
+	merge_limit 0
 	until_merged
 	crash_ check /dev/mapper/merge $2
 	dmsetup remove merge --noudevsync || fail 'merge is busy'

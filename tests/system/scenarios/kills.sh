@@ -67,7 +67,7 @@ snapshot_checked() {
 
 # When it has ended, there is a snapshot of the origin again.
 merge_checked() {
-	merge_after_crash /dev/vdd /dev/vde /dev/vdf+768
+	merge_after_crash /dev/vdd /dev/vde /dev/vdf+768 $merge_ios
 	at_random 2
 	[ $drawn = 0 ] || [ $kills_last = 1 ] || return 0
 	merge_ends /dev/vdd /dev/vdf+768
@@ -90,6 +90,8 @@ works() {
 
 # shellcheck disable=SC1091
 . /crash.sh
+# Of 512 chunks, so that most kills meet a merge half-way.
+merge_ios=50
 modprobe -a virtio_pci virtio_blk kcopyd-mirror kcopyd-snapshot
 [ -b /dev/vdf ] || echo "FAILED  $scenario: there are not all disks"
 
@@ -117,8 +119,7 @@ fi
 if [ $kills_last = 0 ]; then
 	works /dev/mapper/m /dev/vdf 1
 	if [ "$(phase)" = merge ]; then
-		# Late, as it does not take long.
-		[ -b /dev/mapper/merge ] || merge_up /dev/vdd /dev/vde
+		[ -b /dev/mapper/merge ] || merge_up /dev/vdd /dev/vde $merge_ios
 		works /dev/mapper/merge /dev/vdf+768 4
 	else
 		works /dev/mapper/origin /dev/vdf+512 2
