@@ -160,10 +160,10 @@ public:
 
 		const bool kept = drop(to, not_by);
 
-		if (healthy() == 0 || (keep_log_ && log_failed))
+		if (keep_log_ && log_failed)
 			return verdict::bad;
 		if (handle_errors_ && !keep_log_)
-			return verdict::hold;
+			return waits();
 		/* Nobody could read it: mainline says that it was written. */
 		return kept ? verdict::good : verdict::bad;
 	}
@@ -208,7 +208,9 @@ public:
 				continue;
 			if (failed(r.dests[i], leg_error::sync))
 				event = true;
-			store(complete_, complete() & ~(1U << r.dests[i]));
+			/* Meanwhile others may have missed a write, so that it is the last one. */
+			if (const u32 left = complete() & ~(1U << r.dests[i]))
+				store(complete_, left);
 		}
 		return !read_failed && write_errors == 0;
 	}
