@@ -23,6 +23,13 @@ struct kcopyd_compat_bdev {
 #endif
 };
 
+/* How a device is opened that is not written; see kcopyd_compat_bdev_open(). */
+#ifdef KCOPYD_HAVE_BDEV_OPEN_FILE
+#define KCOPYD_COMPAT_READS	BLK_OPEN_READ
+#else
+#define KCOPYD_COMPAT_READS	FMODE_READ
+#endif
+
 /**
  * kcopyd_compat_bdev_open() - open a block device
  * @dev: receives the open device; untouched on failure

@@ -12,6 +12,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "../../compat/bdev.h"
 #include "dm.h"
 
 static_assert(KDM_SUBMITTED == DM_MAPIO_SUBMITTED);
@@ -360,18 +361,6 @@ int kdm_noflush(struct kdm_target *ti)
 EXPORT_SYMBOL_GPL(kdm_noflush);
 
 /**
- * kdm_event() - wake up who waits for an event of the target's device
- * @ti: the target
- *
- * Context: Process context, may sleep.
- */
-void kdm_event(struct kdm_target *ti)
-{
-	dm_table_event(target_of(ti)->table);
-}
-EXPORT_SYMBOL_GPL(kdm_event);
-
-/**
  * kdm_log() - tell administrators, in the kernel's log
  * @ti: the target, which the line names
  * @format: as for printf(), without the end of the line
@@ -434,17 +423,20 @@ EXPORT_SYMBOL_GPL(kdm_print);
  * kdm_open() - open a device of a table's line
  * @ti: the target
  * @path: its path, or major:minor
+ * @reads: not 0: for reading only, as a device may be that cannot be written; else for
+ *	writing too, unless the table is read-only
  * @result: receives it; untouched on failure
- *
- * For reading and, unless the table is read-only, writing.
  *
  * Context: In kdm_ops.create.
  * Return: 0 or a negative errno.
  */
-int kdm_open(struct kdm_target *ti, const char *path, struct kdm_dev **result)
+int kdm_open(struct kdm_target *ti, const char *path, int reads, struct kdm_dev **result)
 {
 	struct dm_dev *dev;
-	int r = dm_get_device(target_of(ti), path, dm_table_get_mode(target_of(ti)->table), &dev);
+	int r = dm_get_device(target_of(ti), path,
+			      reads ? KCOPYD_COMPAT_READS :
+				      dm_table_get_mode(target_of(ti)->table),
+			      &dev);
 
 	if (!r)
 		*result = (struct kdm_dev *)dev;
@@ -503,6 +495,19 @@ unsigned int kdm_block_sectors(const struct kdm_dev *dev)
 	return bdev_logical_block_size(dev_of(dev)->bdev) >> SECTOR_SHIFT;
 }
 EXPORT_SYMBOL_GPL(kdm_block_sectors);
+
+/**
+ * kdm_is_read_only() - is a device not to be written?
+ * @dev: the device
+ *
+ * Context: Any.
+ * Return: true or false; it may change.
+ */
+int kdm_is_read_only(const struct kdm_dev *dev)
+{
+	return bdev_read_only(dev_of(dev)->bdev);
+}
+EXPORT_SYMBOL_GPL(kdm_is_read_only);
 
 /**
  * kdm_name() - what status lines call a device

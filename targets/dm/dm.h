@@ -207,7 +207,6 @@ int kdm_split_at(struct kdm_target *ti, sector_t sectors);
 void kdm_wants(struct kdm_target *ti, unsigned int flushes, unsigned int discards,
 	       unsigned int zeroes);
 int kdm_noflush(struct kdm_target *ti);
-void kdm_event(struct kdm_target *ti);
 #ifdef __cplusplus
 [[gnu::format(__printf__, 2, 3)]]
 #else
@@ -223,11 +222,12 @@ __printf(2, 3)
 void kdm_print(struct kdm_text *text, const char *format, ...);
 
 /* Of its devices */
-int kdm_open(struct kdm_target *ti, const char *path, struct kdm_dev **result);
+int kdm_open(struct kdm_target *ti, const char *path, int reads, struct kdm_dev **result);
 void kdm_close(struct kdm_target *ti, struct kdm_dev *dev);
 struct block_device *kdm_bdev(const struct kdm_dev *dev);
 sector_t kdm_sectors(const struct kdm_dev *dev);
 unsigned int kdm_block_sectors(const struct kdm_dev *dev);
+int kdm_is_read_only(const struct kdm_dev *dev);
 const char *kdm_name(const struct kdm_dev *dev);
 
 /* Of bios */
@@ -262,6 +262,7 @@ void kdm_worker_destroy(struct kdm_worker *worker);
 void kdm_worker_wake(struct kdm_worker *worker);
 void kdm_worker_wake_in(struct kdm_worker *worker, unsigned int ms);
 void kdm_worker_flush(struct kdm_worker *worker);
+void kdm_worker_event(struct kdm_worker *worker, struct kdm_target *ti);
 
 /* I/O of its own */
 int kdm_io_create(struct kdm_io **result);

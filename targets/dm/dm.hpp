@@ -63,7 +63,6 @@ public:
 		kdm_wants(ti_, flushes, discards, zeroes);
 	}
 	[[nodiscard]] bool noflush() const noexcept { return kdm_noflush(ti_) != 0; }
-	void event() const noexcept { kdm_event(ti_); }
 
 	/* A line in the kernel's log, as of kdm_log(). */
 	template <typename... A> void log(const char *format, A... args) const noexcept
@@ -141,11 +140,12 @@ public:
 	~device() { reset(); }
 
 	/* Opens it, in init(). Returns 0 or a negative errno. */
-	[[nodiscard]] int open(target t, const char *path) noexcept
+	[[nodiscard]] int open(target t, const char *path) noexcept { return open(t, path, false); }
+
+	/* The same for a device that is not going to be written. */
+	[[nodiscard]] int open_to_read(target t, const char *path) noexcept
 	{
-		reset();
-		ti_ = t.get();
-		return kdm_open(ti_, path, &dev_);
+		return open(t, path, true);
 	}
 
 	void reset() noexcept
@@ -158,6 +158,7 @@ public:
 	[[nodiscard]] explicit operator bool() const noexcept { return dev_ != nullptr; }
 	[[nodiscard]] kdm_dev *get() const noexcept { return dev_; }
 	[[nodiscard]] sector_t sectors() const noexcept { return kdm_sectors(dev_); }
+	[[nodiscard]] bool is_read_only() const noexcept { return kdm_is_read_only(dev_) != 0; }
 	[[nodiscard]] const char *name() const noexcept { return kdm_name(dev_); }
 	[[nodiscard]] unsigned int block_sectors() const noexcept
 	{
@@ -171,6 +172,13 @@ public:
 	}
 
 private:
+	[[nodiscard]] int open(target t, const char *path, bool reads) noexcept
+	{
+		reset();
+		ti_ = t.get();
+		return kdm_open(ti_, path, reads ? 1 : 0, &dev_);
+	}
+
 	kdm_target *ti_ = nullptr;
 	kdm_dev *dev_ = nullptr;
 };
@@ -353,6 +361,9 @@ public:
 	void wake() const noexcept { kdm_worker_wake(worker_); }
 	void wake_in(unsigned int ms) const noexcept { kdm_worker_wake_in(worker_, ms); }
 	void flush() const noexcept { kdm_worker_flush(worker_); }
+
+	/* Wakes up who waits for an event of the device of @of, which is the worker's target. */
+	void event(target of) const noexcept { kdm_worker_event(worker_, of.get()); }
 
 private:
 	template <auto M, typename T> static void call(void *of) noexcept

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kcopyd-dm: memory, locks and work in process context, for targets in C++. */
+#include <linux/device-mapper.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -130,14 +131,18 @@ EXPORT_SYMBOL_GPL(kdm_lock_release);
  * struct kdm_worker - a function that is called in process context when it is asked for
  * @wq: its own, so that it waits for nobody else's work, and has a rescuer
  * @work: the call
+ * @event: an event of @ti, of which the kernel's other work takes care
  * @fn: the function
  * @context: for @fn
+ * @ti: the target that has had an event
  */
 struct kdm_worker {
 	struct workqueue_struct *wq;
 	struct delayed_work work;
+	struct work_struct event;
 	void (*fn)(void *context);
 	void *context;
+	struct kdm_target *ti;
 };
 
 static void call_worker(struct work_struct *work)
@@ -148,6 +153,13 @@ static void call_worker(struct work_struct *work)
 
 	worker->fn(worker->context);
 	memalloc_noio_restore(noio);
+}
+
+static void send_event(struct work_struct *work)
+{
+	struct kdm_worker *worker = container_of(work, struct kdm_worker, event);
+
+	dm_table_event(((struct dm_target *)worker->ti)->table);
 }
 
 /**
@@ -174,6 +186,7 @@ int kdm_worker_create(const char *name, void (*fn)(void *context), void *context
 		return -ENOMEM;
 	}
 	INIT_DELAYED_WORK(&worker->work, call_worker);
+	INIT_WORK(&worker->event, send_event);
 	worker->fn = fn;
 	worker->context = context;
 	*result = worker;
@@ -194,6 +207,7 @@ void kdm_worker_destroy(struct kdm_worker *worker)
 	if (!worker)
 		return;
 	cancel_delayed_work_sync(&worker->work);
+	flush_work(&worker->event);
 	destroy_workqueue(worker->wq);
 	kfree(worker);
 }
@@ -237,3 +251,21 @@ void kdm_worker_flush(struct kdm_worker *worker)
 	flush_delayed_work(&worker->work);
 }
 EXPORT_SYMBOL_GPL(kdm_worker_flush);
+
+/**
+ * kdm_worker_event() - wake up who waits for an event of a target's device, soon
+ * @worker: the target's
+ * @ti: the target, always the same one
+ *
+ * Not from the worker's function itself: device-mapper has one lock for the events of all
+ * devices, and others allocate memory under it, for which I/O may be needed that the
+ * worker does.
+ *
+ * Context: Process context.
+ */
+void kdm_worker_event(struct kdm_worker *worker, struct kdm_target *ti)
+{
+	worker->ti = ti;
+	schedule_work(&worker->event);
+}
+EXPORT_SYMBOL_GPL(kdm_worker_event);

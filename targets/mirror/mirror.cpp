@@ -922,7 +922,7 @@ void kmirror::tell() noexcept
 		event_ = false;
 	}
 	if (event)
-		target_.event();
+		worker_.event(target_);
 }
 
 /* ------------------------------------------------------------------------- */

@@ -779,7 +779,7 @@ void ksnapshot::tell() noexcept
 	if (why)
 		target_.log("the snapshot on %s is invalid: %s", cow_.name(), why);
 	if (event)
-		target_.event();
+		worker_.event(target_);
 }
 
 /* ------------------------------------------------------------------------- */
