@@ -326,6 +326,8 @@ inline bool kmerge::copy_run() noexcept
 
 	error_ = r;
 	step_ = step::copied;
+	/* Somebody may have seen it copying. */
+	ksnapshot_wake();
 	return true;
 }
 

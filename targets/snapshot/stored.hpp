@@ -281,7 +281,10 @@ inline int stored::open(const dm::arguments &args) noexcept
 
 inline int stored::open_devices() noexcept
 {
-	if (const int r = origin_.open(target_, args_.origin))
+	const bool reads = role_ == role::snapshot && !args_.discard_passdown_origin;
+
+	if (const int r = reads ? origin_.open_to_read(target_, args_.origin) :
+				  origin_.open(target_, args_.origin))
 		return target_.fail("The origin cannot be opened", r);
 	if (const int r = cow_.open(target_, args_.cow))
 		return target_.fail("The COW device cannot be opened", r);
@@ -579,6 +582,9 @@ inline bool stored::merge_alone() noexcept
 {
 	const locked l;
 
+	/* One that was taken over merges nothing. */
+	if (loaded_ && is_ == condition::idle)
+		return true;
 	for (const stored *s = *of_origin(origin_); s; s = s->next_) {
 		if (s != this && s->merges_ && s->is_of(origin_))
 			return false;
@@ -616,6 +622,9 @@ inline int stored::preresume() noexcept
 	}
 	/* It is what the origin was before a merge changes it, or after. */
 	ksnapshot_wait(origin_is_left_alone, this);
+	/* What the store had when the table was loaded is no use. */
+	if (!loaded_)
+		empty();
 	if (!loaded_ && args_.persistent && !was_invalid_) {
 		r = open_store();
 		known = was_invalid_;
@@ -648,7 +657,6 @@ inline int stored::open_store() noexcept
 	/* Somebody may have begun a store since the table was loaded. */
 	if (r == 0 && chunk != args_.chunk_sectors)
 		r = refuse("The store has got another chunk size");
-	empty();
 	if (r == 0 && !was_invalid_)
 		r = fresh_ ? start_store() : load();
 	if (r != 0)

@@ -652,6 +652,18 @@ bad_store() {
 	dmesg | grep -q 'exceptions that there cannot be' || fail "log: $(dmesg | tail -n 2)"
 }
 
+# What cannot be written can have snapshots all the same.
+protected() {
+	sdebug wp=1
+	dm snap "0 65536 ksnapshot $sd /dev/nb P 16"
+	check /dev/mapper/snap 0
+	fill /dev/mapper/snap 3 20000 500
+	check /dev/mapper/snap 3 20000 500
+	check $sd 0
+	no_dm
+	rmmod scsi_debug || fail 'scsi_debug cannot be unloaded'
+}
+
 # each NAME FUNCTION ARGUMENTS...
 each() {
 	no_null_blks
@@ -680,6 +692,7 @@ each 'one of a transient snapshot' transient_takes_over
 each 'one whose store has grown' takes_over_grown
 each 'an invalid one stays so' stays_invalid
 each 'one that is full is invalid before the origin changes' full_in_order
+each 'of an origin that cannot be written' protected
 each 'a merge' merge
 each 'a merge that takes over' merge_takes_over
 each 'a merge has its store and its origin alone' merge_is_alone
