@@ -91,8 +91,9 @@ private:
 		state is = state::idle;
 		u64 region = 0;
 		mirror::recovery plan = {};
+		u32 left_out = 0; /* a bit for each of the plan's legs that is not copied to */
 		int read_error = 0;
-		u32 write_errors = 0;
+		u32 write_errors = 0; /* a bit for each of the plan's legs */
 		kcopyd::request<kcopyd::member_call<&slot::copied, slot>> request{
 			kcopyd::member_call<&slot::copied, slot>(*this)
 		};
@@ -107,6 +108,7 @@ private:
 	void mark(dm::held_bios &go) noexcept;
 	void clean() noexcept;
 	void write_log() noexcept;
+	void log_is(mirror::log_health health) noexcept;
 	void write(dm::bio b) noexcept;
 	void tell() noexcept;
 
@@ -116,7 +118,10 @@ private:
 	int prepare_copies() noexcept;
 	bool ready_to_copy(slot &s) noexcept;
 	void copy(slot &s) noexcept;
+	void cannot_copy(slot &s, int read_error) noexcept;
+	[[nodiscard]] bool is_there(u32 leg, const mirror::recovery &plan) const noexcept;
 	void unblock() noexcept;
+	void hurry() noexcept;
 	mirror::verdict failed(per_bio &p) noexcept;
 	bool flush_legs() noexcept;
 	void refuse(dm::bio b, mirror::verdict v) noexcept;
@@ -184,6 +189,8 @@ private:
 	bool cleaned_ = false;
 	bool clean_now_ = false;
 	bool flush_failed_ = false;
+	bool header_failed_ = false; /* it is still to be written */
+	bool hurries_ = false;	     /* its client has no limit */
 	bool started_ = false;
 	bool stopped_ = true; /* suspended: the devices may be somebody else's */
 	char shown_[mirror::max_legs] = {};
@@ -484,6 +491,7 @@ void kmirror::work() noexcept
 	deal_with_failed();
 	begin_recoveries();
 	mark(go);
+	hurry();
 	clean();
 	write_log();
 	while (const dm::bio b = go.pop())
@@ -514,9 +522,14 @@ bool kmirror::waits_for_recovery(u64 region) const noexcept
 void kmirror::slot::copied(const kcopyd::report &how) noexcept
 {
 	const dm::locked l(of->lock_);
+	u32 place = 0;
 
 	read_error = how.read_error();
-	write_errors = how.write_errors();
+	write_errors = left_out;
+	for (u32 i = 0; i < plan.nr_dests; i++) {
+		if ((left_out & 1U << i) == 0)
+			write_errors |= (how.write_errors() >> place++ & 1) << i;
+	}
 	is = state::ended;
 	of->worker_.wake();
 }
@@ -700,18 +713,53 @@ void kmirror::begin_recoveries() noexcept
 	}
 }
 
+/* One that was pulled out has no sectors any more. */
+bool kmirror::is_there(u32 leg, const mirror::recovery &plan) const noexcept
+{
+	const u64 first = args_.legs[leg].offset + plan.first;
+
+	return first < leg_[leg].sectors() && plan.count <= leg_[leg].sectors() - first;
+}
+
+void kmirror::cannot_copy(slot &s, int read_error) noexcept
+{
+	const dm::locked l(lock_);
+
+	s.read_error = read_error;
+	s.write_errors = read_error == 0 ? s.left_out : 0;
+	s.is = slot::state::ended;
+	worker_.wake();
+}
+
+/* kcopyd rejects what has nowhere to go, of all legs: such a one is left out, and failed. */
 void kmirror::copy(slot &s) noexcept
 {
 	const mirror::recovery &plan = s.plan;
 	const kcopyd::region from =
 		leg_[plan.source].region(args_.legs[plan.source].offset + plan.first, plan.count);
 	io_region to[mirror::max_legs - 1];
+	u32 nr = 0;
 
-	for (u32 i = 0; i < plan.nr_dests; i++)
-		to[i] = leg_[plan.dests[i]].region(args_.legs[plan.dests[i]].offset + plan.first,
-						   plan.count);
+	s.left_out = 0;
+	for (u32 i = 0; i < plan.nr_dests; i++) {
+		const u32 leg = plan.dests[i];
 
-	const int r = client_.submit(s.request, from, plan.nr_dests,
+		if (is_there(leg, plan) && !leg_[leg].is_read_only())
+			to[nr++] =
+				leg_[leg].region(args_.legs[leg].offset + plan.first, plan.count);
+		else
+			s.left_out |= 1U << i;
+	}
+	if (!is_there(plan.source, plan)) {
+		cannot_copy(s, -KDM_EIO);
+		return;
+	}
+	if (nr == 0) {
+		cannot_copy(s, 0);
+		return;
+	}
+
+	const int r = client_.submit(s.request, from, nr,
 				     reinterpret_cast<const kcopyd::region *>(to), {});
 
 	if (r == 0)
@@ -719,13 +767,26 @@ void kmirror::copy(slot &s) noexcept
 
 	/* It would be the same with the next one. */
 	target_.log("region %llu cannot be copied (error %d): paused", s.region, r);
+	{
+		const dm::locked l(lock_);
 
-	const dm::locked l(lock_);
+		paused_ = true;
+	}
+	cannot_copy(s, -KDM_ECANCELED);
+}
 
-	s.read_error = -KDM_ECANCELED;
-	s.is = slot::state::ended;
-	paused_ = true;
-	worker_.wake();
+/*
+ * A limit is there to spare those who write. One of them that waits for a region would
+ * wait as long as the limit makes a copy of it take: there is none meanwhile.
+ */
+void kmirror::hurry() noexcept
+{
+	const bool hurries = !waiting_.empty();
+
+	if (hurries == hurries_)
+		return;
+	if ((hurries ? client_.unlimit() : client_.limit_by(throttle_)) == 0)
+		hurries_ = hurries;
 }
 
 /* What has come goes to @go, if it does not wait for a recovery. */
@@ -767,17 +828,20 @@ void kmirror::mark(dm::held_bios &go) noexcept
 
 bool kmirror::flush_legs() noexcept
 {
-	for (u32 i = 0; i < args_.nr_legs; i++) {
-		if (io_.flush(leg_[i]) == 0)
-			continue;
+	u32 failed = 0;
 
-		const dm::locked l(lock_);
+	for (u32 i = 0; i < args_.nr_legs; i++)
+		failed |= io_.flush(leg_[i]) != 0 ? 1U << i : 0;
+	if (failed == 0)
+		return true;
 
-		if (legs_.failed(i, mirror::leg_error::flush))
-			event_ = true;
-		flush_failed_ = true;
-	}
-	return !flush_failed_;
+	const dm::locked l(lock_);
+
+	/* Nobody waits for the verdict, but such a leg may have lost anything. */
+	(void)legs_.wrote(mirror::leg_error::flush, legs_.all(), failed,
+			  log_health_ != mirror::log_health::alive, event_);
+	flush_failed_ = true;
+	return false;
 }
 
 /*
@@ -843,7 +907,7 @@ void kmirror::write_log() noexcept
 	if (!log_device_ || stopped_ || !changed_.take(512, first, count))
 		return;
 
-	const u64 from = (log_bits_bytes + first) / block * block;
+	const u64 from = header_failed_ ? 0 : (log_bits_bytes + first) / block * block;
 	const u64 to = (log_bits_bytes + first + count + block - 1) / block * block;
 
 	if (io_.write(log_device_, from / 512, (to - from) / 512, log_memory_.bytes() + from) != 0)
@@ -851,19 +915,34 @@ void kmirror::write_log() noexcept
 	else if (dirtied_ && io_.flush(log_device_) != 0)
 		health = mirror::log_health::flush_failed;
 	failed = health != mirror::log_health::alive;
-	if (failed)
+	if (failed) {
 		changed_.add(first, first + count);
-	else
+	} else {
 		dirtied_ = false;
+		header_failed_ = false;
+	}
 
-	if (failed && log_health_ == mirror::log_health::alive)
+	log_is(health);
+}
+
+void kmirror::log_is(mirror::log_health health) noexcept
+{
+	const bool was_well = log_health_ == mirror::log_health::alive;
+	const bool is_well = health == mirror::log_health::alive;
+
+	if (was_well && !is_well)
 		target_.log("the log on %s cannot be written", log_device_.name());
 
 	const dm::locked l(lock_);
 
-	if (failed && log_health_ == mirror::log_health::alive)
-		event_ = true;
+	event_ |= was_well != is_well;
 	log_health_ = health;
+	if (was_well || !is_well)
+		return;
+	/* Nobody will suspend a mirror that is well: what was held for that is tried again. */
+	while (const dm::bio b = held_.pop())
+		writes_.add(b);
+	worker_.wake();
 }
 
 void kmirror::write(dm::bio b) noexcept
@@ -882,6 +961,7 @@ void kmirror::write(dm::bio b) noexcept
 
 			v = legs_.before_write(in_sync, log_health_ != mirror::log_health::alive);
 			p.legs = legs_.write_to(in_sync);
+			p.failed = 0;
 			if (v != mirror::verdict::good)
 				writes_to(region)--;
 		}
@@ -977,6 +1057,7 @@ int kmirror::read_log(u64 &nr_known) noexcept
 	if (io_.read(log_device_, 0, sectors, header) != 0) {
 		target_.log("the log on %s cannot be read: nothing is in sync", log_device_.name());
 		log_health_ = mirror::log_health::failed;
+		event_ = true;
 		for (u64 i = 0; i < log_bits_bytes; i++)
 			header[i] = 0;
 		return 0;
@@ -1018,7 +1099,9 @@ int kmirror::preresume() noexcept
 		if (io_.write(log_device_, 0, sectors, log_memory_.bytes(), KDM_IO_FUA) != 0) {
 			target_.log("the log on %s cannot be written", log_device_.name());
 			log_health_ = mirror::log_health::failed;
+			event_ = true;
 			changed_.add_all(log_.size());
+			header_failed_ = true;
 			dirtied_ = true;
 		}
 	}

@@ -25,8 +25,10 @@ disk='disk 2 /dev/nl 1024'
 in_sync() { dmsetup status m | sed 's|.* \([0-9]*\)/64 1 .*|\1|'; }
 health() { dmsetup status m | sed 's|.*/64 1 \([A-Z]*\) .*|\1|'; }
 
+has_health() { [ "$(health)" = "$1" ]; }
+
 # is HEALTH : of the legs
-is() { [ "$(health)" = "$1" ] || fail "not $1: $(dmsetup status m)"; }
+is() { has_health "$1" || fail "not $1: $(dmsetup status m)"; }
 
 # until_ SECONDS COMMAND... : waits until that is so
 until_() {
@@ -50,6 +52,15 @@ slow() {
 	dm slow "0 65536 delay /dev/nb 0 0 /dev/nb 0 $1"
 	slow=$(dmsetup info -c --noheadings --separator : -o major,minor slow)
 }
+
+# stuck DEVICE LOG LEGS : a mirror with one called stuck, of DEVICE, that lets nothing through
+stuck() {
+	dm stuck "0 $(blockdev --getsz $1) linear $1 0"
+	mirror "$2" "$3"
+	dmsetup suspend stuck --noudevsync || fail 'it goes on'
+}
+
+unstuck() { dmsetup resume stuck --noudevsync || fail 'it is stuck'; }
 
 # ended PID
 ended() { [ ! -d /proc/$1 ]; }
@@ -112,19 +123,18 @@ crash() {
 	local write
 	fill /dev/na 1
 	fill /dev/nb 1
-	slow 6000
-	mirror 'disk 3 /dev/nl 1024 nosync' '/dev/na /dev/mapper/slow'
+	stuck /dev/nb 'disk 3 /dev/nl 1024 nosync' '/dev/na /dev/mapper/stuck'
 	all_in_sync || fail 'nosync is not in sync'
 	fill /dev/mapper/m 2 10000 8 &
 	write=$!
-	sleep 2
-	check /dev/na 2 10000 8
+	until_ 60 sectors check /dev/na 2 10000 8 >/dev/null 2>&1
 	check /dev/nb 1 10000 8
 	# The log first: it is clean again a while after the write.
 	for name in l b a; do
 		dd if=/dev/n$name of=/tmp/crash-$name bs=1M iflag=direct 2>/dev/null ||
 			fail "/dev/n$name cannot be read"
 	done
+	unstuck
 	wait $write || fail 'it cannot be written'
 	remove
 	for name in a b l; do
@@ -152,13 +162,13 @@ log_first() {
 	local write
 	fill /dev/na 1
 	fill /dev/nb 1
-	dm slow '0 2048 delay /dev/nl 0 0 /dev/nl 0 5000'
-	mirror 'disk 3 /dev/mapper/slow 1024 nosync' '/dev/na /dev/nb'
+	stuck /dev/nl 'disk 3 /dev/mapper/stuck 1024 nosync' '/dev/na /dev/nb'
 	fill /dev/mapper/m 2 10000 8 &
 	write=$!
 	sleep 2
 	check /dev/na 1 10000 8
 	check /dev/nb 1 10000 8
+	unstuck
 	wait $write || fail 'it cannot be written'
 	check /dev/na 2 10000 8
 	check /dev/nb 2 10000 8
@@ -307,6 +317,41 @@ gone() {
 	check /dev/nc 2 100 100
 }
 
+# nc has no sectors any more, as a disk that was pulled. It is known, and one leg less.
+pulled() {
+	fill /dev/na 1
+	fill /dev/nb 2
+	mirror "$disk" '/dev/na /dev/nb /dev/nc' handle_errors
+	message pause
+	at_least 64 && fail 'all was copied before it could be told'
+	dmsetup info -c --noheadings -o events m >/tmp/events
+	echo 0 >"$configfs/nc/power"
+	message resume
+	until_ 60 has_health AAS
+	sleep 3
+	! all_in_sync || fail "in sync: $(dmsetup status m)"
+	[ "$(message state)" = 'running rate 0' ] || fail "state: $(message state)"
+	! dmsetup info -c --noheadings -o events m | cmp -s - /tmp/events || fail 'no event'
+	check /dev/nb 1
+}
+
+# nb cannot be written.
+protected() {
+	fill /dev/na 1
+	fill /dev/nb 2
+	mirror "$core" '/dev/na /dev/nb'
+	message pause
+	at_least 64 && fail 'all was copied before it could be told'
+	blockdev --setro /dev/nb
+	message resume
+	until_ 60 has_health AS
+	blockdev --setrw /dev/nb
+	message resume
+	until_in_sync
+	is AA
+	check /dev/nb 1
+}
+
 # Sectors that some leg has can be read.
 bad_reads() {
 	fill /dev/na 1
@@ -358,6 +403,34 @@ bad_log() {
 	dmsetup status m | grep -q " 3 disk $nl A\$" || fail "state: $(dmsetup status m)"
 }
 
+# A write that the log holds goes on with the log.
+log_holds() {
+	local write
+	mirror 'disk 3 /dev/nl 1024 nosync' '/dev/na /dev/nb' handle_errors
+	bad nl 0 100
+	fill /dev/mapper/m 2 100 100 &
+	write=$!
+	sleep 3
+	dmsetup status m | grep -q " 3 disk $nl D\$" || fail "state: $(dmsetup status m)"
+	[ -d /proc/$write ] || fail 'the write was not held'
+	good nl 0 100
+	until_ 30 ended $write
+	wait $write || fail 'the write failed'
+	dmsetup status m | grep -q " 3 disk $nl A\$" || fail "state: $(dmsetup status m)"
+	check /dev/na 2 100 100
+	check /dev/nb 2 100 100
+}
+
+# It cannot even be read: there is an event for that.
+log_is_dead() {
+	bad nl 0 2047
+	mirror 'disk 3 /dev/nl 1024 nosync' '/dev/na /dev/nb' handle_errors
+	until_ 10 events_came
+	dmsetup status m | grep -q " 3 disk $nl D\$" || fail "state: $(dmsetup status m)"
+}
+
+events_came() { [ "$(dmsetup info -c --noheadings -o events m)" -gt 0 ]; }
+
 # The first leg is read and nothing is, until it is told.
 messages() {
 	local n
@@ -399,6 +472,30 @@ limited() {
 	# 8 regions a second, of which the first second's may come at once.
 	[ $(($(seconds) - begin)) -ge $(((64 - n) / 8 - 2)) ] ||
 		fail "$((64 - n)) regions in $(($(seconds) - begin)) s"
+}
+
+# Of a region that is copied slowly, a write does not wait for that.
+limited_write() {
+	local begin n first
+	fill /dev/na 1
+	slow 300
+	mirror "$core" '/dev/na /dev/mapper/slow'
+	message pause
+	n=$(in_sync) first=$((n * 1024))
+	[ $n -lt 48 ] || fail "$n regions are in sync before it could be told"
+	message rate 10
+	message resume
+	sleep 1
+	begin=$(seconds)
+	fill /dev/mapper/m 2 $first 4096
+	# A region alone would take 51 s.
+	[ $(($(seconds) - begin)) -lt 30 ] || fail "a write took $(($(seconds) - begin)) s"
+	n=$(in_sync)
+	sleep 3
+	! at_least $((n + 3)) || fail "from $n to $(in_sync) regions, without a limit"
+	message rate 0
+	until_in_sync
+	check /dev/nb 2 $first 4096
 }
 
 # Events: that it is in sync, for one.
@@ -514,11 +611,16 @@ each 'a leg fails, and nobody cares' bad_leg
 each 'a leg fails, and somebody deals with it' handled
 each 'a leg fails, and the log remembers' keep_log
 each 'a leg is gone' gone
+each 'a leg is pulled while it is copied' pulled
+each 'a leg is read-only for a while' protected
 each 'bad sectors are read from other legs' bad_reads
 each 'what cannot be copied is not in sync' bad_sync
 each 'the log fails' bad_log
+each 'the log fails for a while, and a write waits' log_holds
+each 'the log is dead from the beginning' log_is_dead
 each 'messages' messages
 each 'a rate' limited
+each 'a rate, and a write' limited_write
 each 'an event when it is in sync' waits
 each 'suspended while it copies' suspended
 each 'flushes and discards' others
