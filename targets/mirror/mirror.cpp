@@ -109,6 +109,7 @@ private:
 	void clean() noexcept;
 	void write_log() noexcept;
 	void log_is(mirror::log_health health) noexcept;
+	[[nodiscard]] bool waits_for_log() noexcept;
 	void write(dm::bio b) noexcept;
 	void tell() noexcept;
 
@@ -497,8 +498,16 @@ void kmirror::work() noexcept
 	while (const dm::bio b = go.pop())
 		write(b);
 	tell();
-	if (dirty_first_ < dirty_end_ && !stopped_ && !flush_failed_)
+	if (!stopped_ && ((dirty_first_ < dirty_end_ && !flush_failed_) || waits_for_log()))
 		worker_.wake_in(clean_ms);
+}
+
+/* Is something held that may go on when the log can be written again? */
+bool kmirror::waits_for_log() noexcept
+{
+	const dm::locked l(lock_);
+
+	return log_health_ != mirror::log_health::alive && !held_.empty();
 }
 
 void kmirror::has_dirty(u64 first, u64 end) noexcept
