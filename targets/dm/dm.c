@@ -20,6 +20,7 @@ static_assert(KDM_REMAPPED == DM_MAPIO_REMAPPED);
 static_assert(KDM_REQUEUE == DM_MAPIO_REQUEUE);
 static_assert(KDM_KILL == DM_MAPIO_KILL);
 static_assert(KDM_EIO == EIO);
+static_assert(KDM_EAGAIN == EAGAIN);
 static_assert(KDM_EOPNOTSUPP == EOPNOTSUPP);
 static_assert(KDM_ECANCELED == ECANCELED);
 

@@ -38,6 +38,7 @@ enum kdm_ended {
 /* Of the errno values, those that targets need, as negative numbers. */
 enum kdm_errno {
 	KDM_EIO = 5,
+	KDM_EAGAIN = 11,
 	KDM_EOPNOTSUPP = 95,
 	KDM_ECANCELED = 125,
 };

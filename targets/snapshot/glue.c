@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kcopyd-snapshot: its targets are in snapshot.cpp and merge.hpp. */
-#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
@@ -9,9 +8,6 @@
 
 /* A write to an origin looks at all its snapshots at one moment. */
 static DEFINE_SPINLOCK(everything);
-
-/* Snapshots come, go and take over from another one by one. */
-static DEFINE_MUTEX(devices);
 
 /* Who waits is one that is created, resumed or destroyed, and that is rare. */
 static DECLARE_WAIT_QUEUE_HEAD(changes);
@@ -29,16 +25,6 @@ void ksnapshot_unlock(unsigned long flags)
 	__releases(everything)
 {
 	spin_unlock_irqrestore(&everything, flags);
-}
-
-void ksnapshot_lock_devices(void)
-{
-	mutex_lock(&devices);
-}
-
-void ksnapshot_unlock_devices(void)
-{
-	mutex_unlock(&devices);
 }
 
 void ksnapshot_wait(int (*over)(void *context), void *context)

@@ -12,8 +12,6 @@ extern "C" {
 
 unsigned long ksnapshot_lock(void);
 void ksnapshot_unlock(unsigned long flags);
-void ksnapshot_lock_devices(void);
-void ksnapshot_unlock_devices(void);
 
 /* Waits until this is not 0, which it is asked after each ksnapshot_wake(). */
 void ksnapshot_wait(int (*over)(void *context), void *context);

@@ -30,15 +30,6 @@ private:
 	unsigned long flags_;
 };
 
-/* Nothing is registered, or takes over, as long as it exists. */
-class [[nodiscard]] devices_locked {
-public:
-	devices_locked() noexcept { ksnapshot_lock_devices(); }
-	devices_locked(const devices_locked &) = delete;
-	devices_locked &operator=(const devices_locked &) = delete;
-	~devices_locked() { ksnapshot_unlock_devices(); }
-};
-
 struct slot;
 
 template <typename T> constexpr void exchange(T &a, T &b) noexcept
@@ -158,6 +149,8 @@ protected:
 	exceptions exceptions_{ nullptr, 0, exceptions::kind::complete };
 	store store_{ nullptr, 1, 0 };
 	transient_store transient_{ 1, 0 };
+	bool leaving_ = false; /* it is being destroyed: no more comes, and what has come ends */
+	bool taken_ = false;   /* another one waits for that, to have what it has */
 	bool merges_ = false;  /* what a merge says that it does alone */
 	bool dropped_ = false; /* the store says that it is invalid */
 
@@ -178,7 +171,11 @@ private:
 	[[nodiscard]] int check_store() noexcept;
 	[[nodiscard]] stored *user_of_store() const noexcept;
 	[[nodiscard]] bool can_take_over(const stored &from) const noexcept;
+	[[nodiscard]] bool is_left() const noexcept;
+	[[nodiscard]] static int store_is_left(void *of) noexcept;
+	[[nodiscard]] int claim(stored *&from) noexcept;
 	[[nodiscard]] int take_over(stored *&from) noexcept;
+	void exchange_with(stored &from) noexcept;
 	static void give_back(const stored *to) noexcept;
 	[[nodiscard]] int open_store() noexcept;
 	[[nodiscard]] int load() noexcept;
@@ -196,6 +193,7 @@ private:
 	static inline u32 nr_merges = 0;
 	static inline u32 nr_joined = 0;
 	stored *next_ = nullptr;
+	bool joined_ = false;
 
 	[[nodiscard]] static stored **of_origin(const dm::device &origin) noexcept
 	{
@@ -230,7 +228,8 @@ inline bool stored::hold(const dm::device &origin, u64 sector, u64 count, dm::bi
 
 	/* It waits for one of them, and then looks for the others. */
 	for (stored *s = *of_origin(origin); s; s = s->next_) {
-		if (s->is_of(origin) && s->waits_for(sector, count, held ? dm::bio(nullptr) : b))
+		if (!s->leaving_ && s->is_of(origin) &&
+		    s->waits_for(sector, count, held ? dm::bio(nullptr) : b))
 			held = true;
 	}
 	return held;
@@ -303,6 +302,7 @@ inline int stored::choose_chunk() noexcept
 	if (args_.chunk_sectors == 0)
 		args_.chunk_sectors = default_chunk(cow_.block_sectors() * 512);
 	if (args_.persistent) {
+		ksnapshot_wait(store_is_left, this);
 		{
 			const locked l;
 			const stored *user = user_of_store();
@@ -396,41 +396,48 @@ inline int stored::check_store() noexcept
 /* From now on writes to the origin look at it. */
 inline void stored::join() noexcept
 {
-	const devices_locked d;
 	const locked l;
 
 	stored **head = of_origin(origin_);
 
 	next_ = *head;
 	__atomic_store_n(head, this, __ATOMIC_RELEASE);
+	joined_ = true;
 	nr_merges += role_ == role::merge ? 1 : 0;
 }
 
+/* Those with another store wait for nothing that is done here: its devices may hang. */
 inline void stored::leave() noexcept
 {
-	const devices_locked d;
-	bool known = false;
-
 	/* Or it has never been one of them. */
-	if (!origin_)
+	if (!joined_)
 		return;
 
 	{
 		const locked l;
 
-		for (stored **at = of_origin(origin_); *at; at = &(*at)->next_) {
-			if (*at != this)
-				continue;
-			__atomic_store_n(at, next_, __ATOMIC_RELAXED);
-			nr_merges -= role_ == role::merge ? 1 : 0;
-			known = true;
-			break;
-		}
+		leaving_ = true;
 		if (is_ != condition::invalid)
 			is_ = condition::idle;
 	}
-	if (known)
-		settle();
+	ksnapshot_wait(
+		[](void *of) noexcept -> int {
+			const locked l;
+
+			return !static_cast<stored *>(of)->taken_;
+		},
+		this);
+	settle();
+	{
+		const locked l;
+		stored **at = of_origin(origin_);
+
+		while (*at != this)
+			at = &(*at)->next_;
+		__atomic_store_n(at, next_, __ATOMIC_RELAXED);
+		nr_merges -= role_ == role::merge ? 1 : 0;
+	}
+	ksnapshot_wake();
 }
 
 inline stored::~stored()
@@ -506,12 +513,32 @@ inline stored *stored::user_of_store() const noexcept
 {
 	for (stored *head : all) {
 		for (stored *s = head; s; s = s->next_) {
-			if (s != this && s->is_ != condition::idle &&
+			if (s != this && !s->leaving_ && s->is_ != condition::idle &&
 			    kdm_bdev(s->cow_.get()) == kdm_bdev(cow_.get()))
 				return s;
 		}
 	}
 	return nullptr;
+}
+
+/* Is nobody any more still writing to the store? Under the lock. */
+inline bool stored::is_left() const noexcept
+{
+	for (const stored *head : all) {
+		for (const stored *s = head; s; s = s->next_) {
+			if (s != this && s->leaving_ &&
+			    kdm_bdev(s->cow_.get()) == kdm_bdev(cow_.get()))
+				return false;
+		}
+	}
+	return true;
+}
+
+inline int stored::store_is_left(void *of) noexcept
+{
+	const locked l;
+
+	return static_cast<const stored *>(of)->is_left() ? 1 : 0;
 }
 
 /* Of two that are not idle: may @from leave its store to this one, or is it another? */
@@ -530,38 +557,58 @@ inline bool stored::can_take_over(const stored &from) const noexcept
  */
 inline int stored::take_over(stored *&from) noexcept
 {
-	const devices_locked d;
+	int r = 0;
 
-	{
-		const locked l;
-
-		from = user_of_store();
-		if (from && !can_take_over(*from))
-			return -kcopyd::ebusy;
-		is_ = condition::loading;
-		nr_joined++;
-		if (from && from->is_ != condition::invalid)
-			from->is_ = condition::idle;
-	}
-	if (!from)
-		return 0;
+	do {
+		ksnapshot_wait(store_is_left, this);
+		r = claim(from);
+	} while (r == -KDM_EAGAIN);
+	if (r != 0 || !from)
+		return r;
 	from->settle();
+	exchange_with(*from);
+	ksnapshot_wake();
+	return 0;
+}
 
+/* From now on the store is this one's, and @from is not destroyed. */
+inline int stored::claim(stored *&from) noexcept
+{
 	const locked l;
 
-	was_invalid_ = from->is_ == condition::invalid;
-	/* Who looks for the user of the store is to find this one. */
-	from->is_ = condition::idle;
-	if (role_ != role::snapshot || from->role_ != role::snapshot)
+	/* Another one leaves. */
+	if (!is_left())
+		return -KDM_EAGAIN;
+	from = user_of_store();
+	if (from && !can_take_over(*from))
+		return -kcopyd::ebusy;
+	is_ = condition::loading;
+	nr_joined++;
+	if (!from)
 		return 0;
-	buckets_.swap(from->buckets_);
-	area_.swap(from->area_);
-	exchange(exceptions_, from->exceptions_);
-	exchange(store_, from->store_);
-	exchange(transient_, from->transient_);
-	overflowed_ = from->overflowed_;
-	loaded_ = true;
+	from->taken_ = true;
+	if (from->is_ != condition::invalid)
+		from->is_ = condition::idle;
 	return 0;
+}
+
+inline void stored::exchange_with(stored &from) noexcept
+{
+	const locked l;
+
+	was_invalid_ = from.is_ == condition::invalid;
+	/* Who looks for the user of the store is to find this one. */
+	from.is_ = condition::idle;
+	from.taken_ = false;
+	if (role_ != role::snapshot || from.role_ != role::snapshot)
+		return;
+	buckets_.swap(from.buckets_);
+	area_.swap(from.area_);
+	exchange(exceptions_, from.exceptions_);
+	exchange(store_, from.store_);
+	exchange(transient_, from.transient_);
+	overflowed_ = from.overflowed_;
+	loaded_ = true;
 }
 
 /* It has the store again, which could not be read, if it is still there. */
@@ -571,7 +618,7 @@ inline void stored::give_back(const stored *to) noexcept
 
 	for (stored *head : all) {
 		for (stored *s = head; s; s = s->next_) {
-			if (s == to && s->is_ == condition::idle)
+			if (s == to && !s->leaving_ && s->is_ == condition::idle)
 				s->is_ = condition::active;
 		}
 	}
@@ -586,7 +633,7 @@ inline bool stored::merge_alone() noexcept
 	if (loaded_ && is_ == condition::idle)
 		return true;
 	for (const stored *s = *of_origin(origin_); s; s = s->next_) {
-		if (s != this && s->merges_ && s->is_of(origin_))
+		if (s != this && !s->leaving_ && s->merges_ && s->is_of(origin_))
 			return false;
 	}
 	merges_ = true;

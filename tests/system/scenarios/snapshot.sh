@@ -652,6 +652,38 @@ bad_store() {
 	dmesg | grep -q 'exceptions that there cannot be' || fail "log: $(dmesg | tail -n 2)"
 }
 
+# A COW device that hangs is no reason for other snapshots not to come and go.
+hangs() {
+	local write remove other i=0
+	fill /dev/na 1
+	wipe /dev/nb
+	wipe /dev/nc
+	dm stuck '0 65536 linear /dev/nb 0'
+	dm snap '0 65536 ksnapshot /dev/na /dev/mapper/stuck P 16'
+	dm origin '0 65536 ksnap-origin /dev/na'
+	dmsetup suspend stuck --noudevsync || fail 'it goes on'
+	fill /dev/mapper/origin 2 1000 8 &
+	write=$!
+	sleep 1
+	dmsetup remove snap --noudevsync &
+	remove=$!
+	sleep 1
+	[ -d /proc/$write ] && [ -d /proc/$remove ] || fail 'nothing hangs'
+	{
+		dm other '0 65536 ksnapshot /dev/na /dev/nc P 16'
+		dmsetup remove other --noudevsync
+	} &
+	other=$!
+	while [ -d /proc/$other ] && [ $i -lt 300 ]; do
+		i=$((i + 1))
+		sleep 0.1
+	done
+	dmsetup resume stuck --noudevsync || fail 'it is stuck'
+	[ $i -lt 300 ] || fail 'another one hangs, too'
+	wait $other && wait $write && wait $remove || fail 'one of them failed'
+	check /dev/mapper/origin 2 1000 8
+}
+
 # What cannot be written can have snapshots all the same.
 protected() {
 	sdebug wp=1
@@ -692,6 +724,7 @@ each 'one of a transient snapshot' transient_takes_over
 each 'one whose store has grown' takes_over_grown
 each 'an invalid one stays so' stays_invalid
 each 'one that is full is invalid before the origin changes' full_in_order
+each 'a COW device that hangs, and another one' hangs
 each 'of an origin that cannot be written' protected
 each 'a merge' merge
 each 'a merge that takes over' merge_takes_over
