@@ -65,6 +65,7 @@ kernel_doc() {
 	silent perl "$scripts/kernel-doc" -none -Werror "$@"
 }
 result "documentation" Documentation/build.sh
+result "what the documents say is there" tests/docs/check.py
 result "kernel-doc" kernel_doc kcopyd.h kcopyd.c core/*.[ch] compat/*.h include/linux/*.h targets/dm/*.[ch]
 
 # In a tree of its own: sparse only looks at what is compiled.

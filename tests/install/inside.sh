@@ -152,6 +152,16 @@ no_compiler()
 	grep -q 'g++-12 is not installed' /tmp/said || fail "it says: $(head -n 5 /tmp/said)"
 }
 
+# As the README says
+tools()
+{
+	apt-get install -y --no-install-recommends libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev
+	make -s tools && make -s install-tools
+	kcopyctl copy --help | grep -q -- --salvage || fail 'kcopyctl does not say what it can do'
+	[ -s /usr/local/share/man/man8/kcopyctl.8 ] || fail 'no manual page'
+	[ -s /usr/local/share/bash-completion/completions/kcopyctl ] || fail 'no completion'
+}
+
 case_ 'make install, and what others build against it' by_make
 case_ 'make uninstall leaves nothing' by_make_gone
 case_ 'signed with a key' signed
@@ -159,5 +169,6 @@ case_ 'DKMS by hand' by_dkms
 case_ 'Debian packages' packages
 case_ 'a kernel that comes later' newer_kernel
 case_ 'the packages are purged' packages_gone
+case_ 'make tools and make install-tools' tools
 case_ 'no C++ compiler' no_compiler
 echo 'all cases ran'

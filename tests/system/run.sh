@@ -191,7 +191,11 @@ if ((${#scenarios[@]})); then
 		case $name in
 		lvm)	tests/qemu/deps.sh clients
 			programs+=(--add "$(command -v lvm)") ;;
-		kcopyctl) tests/qemu/deps.sh kcopyctl
+		docs)	tests/qemu/deps.sh docs
+			tests/docs/check.py guest "$work/docs" ||
+				failure 'docs: what the documents say is not there (see above)'
+			programs+=(--add "$work/docs:/docs" --add "$(command -v jq)") ;;&
+		kcopyctl | docs) tests/qemu/deps.sh kcopyctl
 			make -s tools || { echo 'run.sh: the build failed (see above)' >&2; exit 1; }
 			programs+=(--add build/kcopyctl/kcopyctl --add "$(command -v script)"
 				--kmod ext4) ;;
