@@ -20,7 +20,7 @@ dmsetup() {
 	esac
 }
 
-# On a terminal, where somebody says y to what it asks, and ends what has no end
+# On a terminal if it asks or has no end: somebody says y there, and q
 kcopyctl() {
 	local code=0 pid terminal=
 	case "$*" in
