@@ -162,10 +162,12 @@ packages()
 tools()
 {
 	[ "$(kcopyctl --version)" = "kcopyctl $version" ] || fail "it is $(kcopyctl --version)"
-	kcopyctl --help | grep -q 'Copy a block device' || fail 'no help'
+	kcopyctl --help >/tmp/said
+	grep -q 'Copy a block device' /tmp/said || fail 'no help'
 	[ "$(type -P kcopyctl)" = /usr/sbin/kcopyctl ] || fail "it is $(type -P kcopyctl)"
 	[ "$(man -w kcopyctl)" = /usr/share/man/man8/kcopyctl.8.gz ] || fail "its manual page: $(man -w kcopyctl)"
-	man kcopyctl | grep -q 'kcopyctl rate NAME' || fail 'the manual page is not one'
+	man kcopyctl >/tmp/said
+	grep -q 'kcopyctl rate NAME' /tmp/said || fail "the manual page: $(head -n 5 /tmp/said)"
 	bash -c '. /usr/share/bash-completion/completions/kcopyctl && complete -p kcopyctl' ||
 		fail 'nothing completes its words'
 }
