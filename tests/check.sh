@@ -93,6 +93,7 @@ stage() {
 tests/qemu/deps.sh build boot roots tools kcopyctl clients fio lint model unit bench docs
 # The unit tests do without.
 tests/qemu/deps.sh unit32 || true
+tests/qemu/deps.sh unitbe || true
 
 if [ $# -eq 0 ]; then
 	set -- "${stages[@]}"
