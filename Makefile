@@ -9,20 +9,36 @@
 
 # KDIR: the build directory of the kernel to build for.
 ifneq ($(filter modules builddir install uninstall,$(or $(MAKECMDGOALS),modules)),)
-KDIR ?= $(patsubst %/Makefile,%,$(wildcard /lib/modules/$(shell uname -r)/build/Makefile))
+running := $(shell uname -r)
+KDIR ?= $(patsubst %/Makefile,%,$(wildcard /lib/modules/$(running)/build/Makefile))
+ifneq ($(filter install,$(MAKECMDGOALS)),)
+# Another kernel's modules would not be what is wanted.
+ifeq ($(strip $(KDIR)),)
+$(error No headers of the running kernel (/lib/modules/$(running)/build): install linux-headers-$(running), or say KDIR=<kernel build directory>)
+endif
+else ifneq ($(filter modules builddir,$(or $(MAKECMDGOALS),modules)),)
 ifeq ($(strip $(KDIR)),)
 # Before a download that takes a while; stdout is for builddir.
-$(shell echo "No headers of the running kernel (/lib/modules/$$(uname -r)/build): taking Debian's 6.1 instead; say KDIR=<kernel build directory> for another." >&2)
+$(shell echo "No headers of the running kernel (/lib/modules/$(running)/build): taking Debian's 6.1 instead; say KDIR=<kernel build directory> for another." >&2)
 override KDIR := $(shell $(CURDIR)/tests/qemu/kernel.sh headers 6.1)
 endif
 ifeq ($(strip $(KDIR)),)
 $(error No kernel headers found: say KDIR=<kernel build directory>)
 endif
+endif
+ifeq ($(strip $(KDIR)),)
+# To uninstall needs none.
+release := $(running)
+else
 override KDIR := $(abspath $(KDIR))
+# What a build needs; packages of headers are several, and sources have to be prepared.
+absent := $(firstword $(foreach f,include/generated/utsrelease.h include/config/auto.conf	\
+	scripts/mod/modpost Makefile,$(if $(wildcard $(KDIR)/$(f)),,$(f))))
+ifneq ($(absent),)
+$(error $(KDIR) is no kernel to build for, it has no $(absent): say KDIR=/lib/modules/<release>/build with all of the package linux-headers-<release>, or a kernel's sources after make modules_prepare)
+endif
 # What uname -r says there; include/config/kernel.release may differ.
-release := $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
-ifeq ($(release),)
-$(error $(KDIR) is not a prepared kernel build directory: it has no include/generated/utsrelease.h)
+release := $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 endif
 endif
 
@@ -64,11 +80,14 @@ builddir:
 # ---------------------------------------------------------------------------
 # Installing
 
+# Of kcopyctl.
+PREFIX ?= /usr/local
+
 # What is of use on a machine; the rest is samples and tests.
-installed-modules := kcopyd kcopyd-dm kcopyd-mirror kcopyd-snapshot
+installed-modules := kcopyd kcopyd-copy kcopyd-dm kcopyd-mirror kcopyd-snapshot
 module-dir := $(DESTDIR)/lib/modules/$(release)/updates/kcopyd
 
-# For /etc/modprobe.d/
+# What administrators may want in /etc/modprobe.d/.
 example-dir := $(DESTDIR)/usr/share/doc/kcopyd/examples
 
 # What modules outside the tree are built against; like a checkout, for client.mk.
@@ -81,7 +100,21 @@ installed-headers := kcopyd.h kcopyd.hpp kcopyd_cpp_shim.cpp VERSION			\
 # What DKMS builds from.
 dkms-dir = $(DESTDIR)/usr/src/kcopyd-$(shell cat VERSION)
 dkms-sources = $(shell find Kbuild VERSION COPYING dkms.conf dkms kcopyd* core compat	\
-	include targets -type f ! -path compat/features.h ! -name '.*' ! -name '*.o')
+	include samples/copy targets -type f ! -path compat/features.h ! -name '.*' ! -name '*.o')
+
+# Before anything is built.
+goals-in = $(filter $(1),$(MAKECMDGOALS))
+written := $(if $(call goals-in,install uninstall),$(module-dir) $(example-dir))	\
+	$(if $(call goals-in,install uninstall install-headers),$(include-dir))		\
+	$(if $(call goals-in,install-dkms),$(dkms-dir))					\
+	$(if $(call goals-in,install-tools),$(DESTDIR)$(PREFIX))
+$(foreach dir,$(written),$(if $(shell d=$(dir); while [ ! -e $$d ]; do d=$$(dirname $$d); done;	\
+	[ -d $$d ] && [ -w $$d ] && echo yes),,						\
+	$(error You may not write $(dir): run it as root, as sudo make $(MAKECMDGOALS), or say DESTDIR=<directory>)))
+ifneq ($(KEY)$(CERT),)
+$(foreach var,KEY CERT,$(if $(wildcard $($(var))),,					\
+	$(error $(var)=$($(var)) is no file: to sign the modules needs KEY=<private key> and CERT=<certificate>)))
+endif
 
 # KEY and CERT: with what to sign. Without DESTDIR modprobe finds the modules at once.
 .PHONY: install
@@ -96,19 +129,19 @@ install: modules install-headers
 	@cd $(build) && $(CURDIR)/dkms/symbols.sh keep $(release) $(abspath $(include-dir))
 	@[ -n "$(DESTDIR)" ] || depmod $(release)
 	@echo "The modules are in $(module-dir), what others are built against in $(include-dir)"
-	@[ -n "$(DESTDIR)$(KEY)" ] || ! mokutil --sb-state 2>/dev/null | grep -q enabled ||	\
-		echo "Secure Boot is on, and they are not signed: see make help, KEY and CERT" >&2
+	@[ -n "$(DESTDIR)" ] || dkms/trusted.sh "$(CERT)" >&2
 
 .PHONY: install-headers
 install-headers:
 	@install -d $(include-dir)
 	@cp --parents -t $(include-dir) $(installed-headers)
 
+# The headers and the example stay as long as another kernel has modules.
 .PHONY: uninstall
 uninstall:
-	@rm -rf $(module-dir) $(example-dir)
+	@rm -rf $(module-dir)
 	@dkms/symbols.sh drop $(release) $(include-dir)
-	@[ -d $(include-dir)/build ] || rm -rf $(include-dir)
+	@[ -d $(include-dir)/build ] || rm -rf $(include-dir) $(dir $(example-dir))
 	@[ -n "$(DESTDIR)" ] || depmod $(release)
 
 .PHONY: install-dkms
@@ -121,8 +154,8 @@ install-dkms:
 # ---------------------------------------------------------------------------
 # kcopyctl, for the machine that it is built on
 
-PREFIX ?= /usr/local
 CXXFLAGS ?= -O2 -g
+STRIP ?= -s
 kcopyctl := build/kcopyctl/kcopyctl
 kcopyctl-objs := $(patsubst tools/kcopyctl/%.cpp,build/kcopyctl/%.o,$(wildcard tools/kcopyctl/*.cpp))
 
@@ -134,13 +167,16 @@ $(kcopyctl): $(kcopyctl-objs)
 
 build/kcopyctl/%.o: tools/kcopyctl/%.cpp
 	@mkdir -p $(@D)
-	$(CXX) -std=c++20 -Wall -Wextra $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(CXX) -std=c++20 -Wall -Wextra -DKCOPYD_VERSION='"$(shell cat VERSION)"' $(CPPFLAGS)	\
+		$(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+build/kcopyctl/main.o: VERSION
 
 -include $(kcopyctl-objs:.o=.d)
 
 install-tools: $(kcopyctl)
 	Documentation/build.sh man
-	install -D -s -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
+	install -D $(STRIP) -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
 	install -D -m 644 build/kcopyctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/kcopyctl.8
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(kcopyctl) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kcopyctl
@@ -173,7 +209,8 @@ help:
 	@echo '                    running kernel, or for Debian'"'"'s 6.1 if it has no headers'
 	@echo 'make KDIR=<dir>     ... for the kernel whose build directory this is'
 	@echo 'make W=1 C=1        ... with more warnings, and with sparse'
-	@echo 'make install        ... and install the modules and what others are built against;'
+	@echo 'make install        ... and install the modules, what others are built against,'
+	@echo '                    and an example for /etc/modprobe.d;'
 	@echo '                    KEY=<private key> CERT=<certificate> to sign them, DESTDIR=<root>'
 	@echo 'make uninstall      for this kernel; KDIR and DESTDIR as for make install'
 	@echo 'make install-dkms   the sources to where DKMS takes them from'

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# make docs: the documents and the reference of all public calls, from their
-# kernel-doc, as HTML in build/docs. A warning is an error.
+# make docs: the documents, with the figures of the bench, and the reference of all public
+# calls, from their kernel-doc, as HTML in build/docs. A warning is an error.
 #
 #	build.sh [man]	or only the manual page of kcopyctl, build/kcopyctl.8
 set -euo pipefail
@@ -12,7 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 if [ "${1-}" = man ]; then
-	tests/qemu/deps.sh docs
+	tests/qemu/deps.sh man
 	cp Documentation/kcopyctl.rst "$work/"
 	cat >"$work/conf.py" <<-'EOF'
 	project = "kcopyd"
@@ -31,7 +31,15 @@ kernel_doc=$(tests/qemu/kernel.sh source 6.1)/scripts/kernel-doc
 # reference ARG... : kernel-doc of these files as reStructuredText
 reference() { perl "$kernel_doc" -rst -Werror -sphinx-version 3.1 "$@"; }
 
-cp Documentation/*.rst "$work/"
+# table FILE : a table of Markdown as one of reStructuredText
+table() {
+	printf '.. list-table::\n   :header-rows: 1\n\n'
+	awk -F '|' '!/^[|] ---/ { for (i = 2; i < NF; i++) print (i == 2 ? "   * -" : "     -") $i }' "$1"
+}
+
+cp Documentation/*.rst Documentation/*.dot "$work/"
+table bench/results/table.md >"$work/table.inc"
+table bench/results/copies.md >"$work/copies.inc"
 {
 	printf '.. SPDX-License-Identifier: GPL-2.0-only\n\n'
 	printf '=========\nReference\n=========\n\n'
@@ -44,19 +52,11 @@ cp Documentation/*.rst "$work/"
 		reference -export "$file"
 	done
 } >"$work/reference.rst"
-cat >"$work/index.rst" <<'EOF'
-kcopyd
-======
-
-.. toctree::
-   :glob:
-
-   kcopyd
-   *
-EOF
 cat >"$work/conf.py" <<'EOF'
 project = "kcopyd"
 html_show_copyright = False
+extensions = ["sphinx.ext.graphviz"]
+graphviz_output_format = "svg"
 EOF
 rm -rf build/docs
 mkdir -p build

@@ -14,7 +14,8 @@
 # drops all copies but one: the module then does not link.
 #
 #	cxxflags-y		more flags for the C++ objects of this Kbuild
-#	KCOPYD_CXX		the compiler; by default the C++ side of $(CC)
+#	KCOPYD_CXX		the compiler; by default the C++ side of $(CC), which has to
+#				be of the version that the kernel was built with
 
 kcopyd-dir := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
 
@@ -40,8 +41,23 @@ kcopyd-cxx-flags = $(filter-out $(kcopyd-cxx-c-only),$(kcopyd-cxx-c-flags)) -g0	
 
 kcopyd-cxx-check := $(kcopyd-dir)/compat/check-cxx.sh
 
-kcopyd-cxx-there = $(if $(shell command -v $(lastword $(KCOPYD_CXX))),,		\
-	$(error $(lastword $(KCOPYD_CXX)) is not installed, the C++ compiler that belongs to $(CC): install it, or say KCOPYD_CXX=))
+# Ends the build in one line if a compiler is not there, or not one that will do. What was
+# named by hand may be of another version. It looks once.
+kcopyd-cc-name = $(lastword $(CC))
+kcopyd-cxx-last = $(lastword $(KCOPYD_CXX))
+kcopyd-cc-major := $(shell echo $$(($(if $(CONFIG_CC_IS_CLANG),$(CONFIG_CLANG_VERSION),$(or $(CONFIG_GCC_VERSION),0)) / 10000)))
+kcopyd-cxx-major = $(if $(filter file,$(origin KCOPYD_CXX)),$(firstword			\
+	$(subst ., ,$(shell $(KCOPYD_CXX) -dumpversion 2>/dev/null))),$(kcopyd-cc-major))
+kcopyd-found = $(shell command -v $(1))
+kcopyd-cxx-there = $(eval kcopyd-cxx-there :=)$(strip					\
+	$(if $(call kcopyd-found,$(kcopyd-cc-name)),,$(error				\
+		$(kcopyd-cc-name) is not installed, the compiler of this kernel: install it, or say CC=))	\
+	$(if $(call kcopyd-found,$(kcopyd-cxx-last)),,$(error				\
+		$(kcopyd-cxx-last) is not installed, the C++ compiler that belongs to $(kcopyd-cc-name): install it, or say KCOPYD_CXX=))	\
+	$(if $(shell $(KCOPYD_CXX) -std=gnu++20 -fsyntax-only -x c++ /dev/null 2>/dev/null && echo yes),,$(error	\
+		$(kcopyd-cxx-last) does not know C++20: kcopyd needs a kernel that is built with gcc 10, clang 14 or newer))	\
+	$(if $(filter $(kcopyd-cc-major),$(kcopyd-cxx-major)),,$(error			\
+		$(kcopyd-cxx-last) is version $(kcopyd-cxx-major), and this kernel was built with version $(kcopyd-cc-major): install that, or say KCOPYD_CXX=$(kcopyd-cxx-last) to take it all the same)))
 
 quiet_cmd_cxx_o_cpp = CXX $(quiet_modtag)  $@
       cmd_cxx_o_cpp = $(kcopyd-cxx-there)$(KCOPYD_CXX) $(kcopyd-cxx-flags) -c -o $@ $<	\

@@ -13,7 +13,8 @@
 # unless it is set. And there is more: the suites about things that happen at the same
 # moment on a kernel that finds data races; and instead of a little of everything on the
 # kernels besides 6.1 all system tests, on those of KERNELS ("6.1 6.12 7.3" unless it is
-# set); and what installs it, in a clean system.
+# set); and what installs it, in a clean system; and a deliberate bug, to see that make mutate
+# works.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +23,7 @@ full='' stages=(build unit model runner system) beside=(kunit kills demo kernels
 if [ "${1-}" = --full ]; then
 	shift
 	full=--full
-	beside+=(install races)
+	beside+=(install races mutate)
 	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_POINTS="${KCOPYD_POINTS:-60}"
@@ -89,9 +90,10 @@ stage() {
 
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
-tests/qemu/deps.sh build boot roots tools kcopyctl clients fio lint model unit bench
+tests/qemu/deps.sh build boot roots tools kcopyctl clients fio lint model unit bench docs
 # The unit tests do without.
 tests/qemu/deps.sh unit32 || true
+tests/qemu/deps.sh unitbe || true
 
 if [ $# -eq 0 ]; then
 	set -- "${stages[@]}"
@@ -128,7 +130,9 @@ for name; do
 	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
 			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
-	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills demo kernels bench install races" >&2
+	# One of them, to see that make mutate works.
+	mutate)	stage mutate tests/mutate.sh args-cut-number ;;
+	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills demo kernels bench install races mutate" >&2
 		exit 2 ;;
 	esac
 done

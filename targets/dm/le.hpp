@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Little-endian numbers in bytes that come from or go to a disk, for any machine:
- * there is no type that could be read in the wrong order.
+ * Little-endian numbers in bytes that come from or go to a disk, for any machine. Such
+ * bytes are never anything but unsigned char, and what a field of them is called, where
+ * it is and how large says a constant, which is no number: what is not converted, or in
+ * the wrong size, does not compile.
  */
 #ifndef KCOPYD_TARGETS_LE_HPP
 #define KCOPYD_TARGETS_LE_HPP
@@ -12,28 +14,37 @@ namespace le
 using u32 = unsigned int;
 using u64 = unsigned long long;
 
-[[nodiscard]] constexpr u32 get32(const unsigned char *at) noexcept
-{
-	return at[0] | static_cast<u32>(at[1]) << 8 | static_cast<u32>(at[2]) << 16 |
-	       static_cast<u32>(at[3]) << 24;
-}
+/**
+ * class field - a number of a structure on disk
+ *
+ * @T is what it is in memory, @At the byte where it begins.
+ */
+template <typename T, unsigned int At> class field {
+	static_assert(T(-1) > T(0), "on disk are no negative numbers");
 
-[[nodiscard]] constexpr u64 get64(const unsigned char *at) noexcept
-{
-	return get32(at) | static_cast<u64>(get32(at + 4)) << 32;
-}
+public:
+	/* Where the one behind it begins. */
+	static constexpr unsigned int end = At + sizeof(T);
 
-constexpr void put32(unsigned char *at, u32 value) noexcept
-{
-	for (unsigned int i = 0; i < 4; i++)
-		at[i] = static_cast<unsigned char>(value >> 8 * i);
-}
+	/* @structure: its bytes, for both */
+	[[nodiscard]] static constexpr T load(const unsigned char *structure) noexcept
+	{
+		T value = 0;
 
-constexpr void put64(unsigned char *at, u64 value) noexcept
-{
-	put32(at, static_cast<u32>(value));
-	put32(at + 4, static_cast<u32>(value >> 32));
-}
+		for (unsigned int i = sizeof(T); i-- > 0;)
+			value = static_cast<T>(value << 8 | structure[At + i]);
+		return value;
+	}
+
+	static constexpr void store(unsigned char *structure, T value) noexcept
+	{
+		for (unsigned int i = 0; i < sizeof(T); i++)
+			structure[At + i] = static_cast<unsigned char>(value >> 8 * i);
+	}
+
+	/* A number of another size is not cut, or made longer, by the way. */
+	template <typename U> static void store(unsigned char *structure, U value) = delete;
+};
 
 } /* namespace le */
 

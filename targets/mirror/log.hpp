@@ -24,8 +24,18 @@ using le::u64;
 /* What mainline's dm-log has. */
 inline constexpr u32 log_magic = 0x4D695272; /* "rRiM" on disk */
 inline constexpr u32 log_version = 2;
-inline constexpr u32 log_header_bytes = 16;
 inline constexpr u32 log_bits_sector = 2; /* where the bits begin */
+
+/* The header. */
+namespace header
+{
+inline constexpr le::field<u32, 0> magic;
+inline constexpr le::field<u32, magic.end> version;
+inline constexpr le::field<u64, version.end> nr_regions;
+} /* namespace header */
+inline constexpr u32 log_header_bytes = header::nr_regions.end;
+
+static_assert(log_header_bytes == 16);
 
 /* What a table's line says of the contents of the legs. */
 enum class sync {
@@ -53,12 +63,12 @@ enum class log_kind {
 [[nodiscard]] constexpr log_kind read_log_header(const unsigned char *sector,
 						 u64 &nr_regions) noexcept
 {
-	if (le::get32(sector) == log_magic) {
-		const u32 version = le::get32(sector + 4);
+	if (header::magic.load(sector) == log_magic) {
+		const u32 version = header::version.load(sector);
 
 		if (version != log_version && version != 1)
 			return log_kind::newer;
-		nr_regions = le::get64(sector + 8);
+		nr_regions = header::nr_regions.load(sector);
 		return log_kind::ours;
 	}
 	for (unsigned int i = 0; i < 512; i++) {
@@ -85,9 +95,9 @@ enum class log_kind {
 /* Writes a header into the first sector of a log, of which it leaves the rest alone. */
 constexpr void write_log_header(unsigned char *sector, u64 nr_regions) noexcept
 {
-	le::put32(sector, log_magic);
-	le::put32(sector + 4, log_version);
-	le::put64(sector + 8, nr_regions);
+	header::magic.store(sector, log_magic);
+	header::version.store(sector, log_version);
+	header::nr_regions.store(sector, nr_regions);
 }
 
 /**

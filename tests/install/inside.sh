@@ -9,7 +9,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 version=$(cat VERSION)
 old=$(basename /lib/modules/6.1.*)
-names='kcopyd kcopyd-dm kcopyd-mirror kcopyd-snapshot'
+names='kcopyd kcopyd-copy kcopyd-dm kcopyd-mirror kcopyd-snapshot'
 
 case_()
 {
@@ -44,6 +44,34 @@ gone()
 	[ -z "$(find "/lib/modules/$1" -name 'kcopyd*')" ] || fail "left: $(find "/lib/modules/$1" -name 'kcopyd*')"
 	! grep -q kcopyd "/lib/modules/$1/modules.dep" || fail 'depmod still knows it'
 	[ ! -e /usr/src/kcopyd ] || fail "left: $(find /usr/src/kcopyd)"
+	[ -z "$(find /usr/share/doc -name 'kcopyd*')" ] || fail "left: $(find /usr/share/doc -name 'kcopyd*')"
+}
+
+# example FILE : in /etc/modprobe.d/ it would do what it says
+example()
+{
+	local modules
+	modules=$(modprobe -C "$1" -S "$old" --show-depends dm-snapshot-origin) || fail "no example $1"
+	grep -q '/kcopyd-snapshot.ko mainline_names=1' <<<"$modules" || fail "the example loads: $modules"
+}
+
+# one_line TEXT COMMAND... : it fails, and says that, and make only that it has failed
+one_line()
+{
+	local text=$1
+	shift
+	! "$@" >/tmp/said 2>&1 || fail "it does it: $*"
+	sed -i -E '/^make(\[[0-9]+\])?: \*\*\* (\[.*\] Error|Waiting for)/d' /tmp/said
+	grep -q "$text" /tmp/said || fail "$*: it says: $(head -n 5 /tmp/said)"
+	[ "$(wc -l </tmp/said)" = 1 ] || fail "$*: not one line: $(head -n 5 /tmp/said)"
+}
+
+# instead NAME TEXT : a program of that name, in front of all others
+instead()
+{
+	mkdir -p /tmp/instead
+	printf '#!/bin/sh\n%s\n' "$2" >"/tmp/instead/$1"
+	chmod +x "/tmp/instead/$1"
 }
 
 # consumers KERNEL : modules of somebody else's, from the README and the documents
@@ -76,6 +104,7 @@ by_make()
 	depmod "$old"
 	there "$old" updates/kcopyd
 	[ -z "$(modinfo -k "$old" -F signer kcopyd)" ] || fail 'signed without a key'
+	example /usr/share/doc/kcopyd/examples/mainline-names.conf
 	consumers "$old"
 }
 
@@ -93,6 +122,27 @@ signed()
 	[ "$(modinfo -k "$old" -F signer kcopyd)" = somebody ] || fail "signed by '$(modinfo -k "$old" -F signer kcopyd)'"
 	[ "$(modinfo -k "$old" -F signer kcopyd-snapshot)" = somebody ] || fail 'not all are signed'
 	make -s uninstall KDIR="$kdir"
+	gone "$old"
+	one_line 'CERT= is no file' make -s install KDIR="$kdir" KEY=/tmp/key
+	one_line 'KEY=/nowhere is no file' make -s install KDIR="$kdir" KEY=/nowhere CERT=/tmp/cert
+	[ ! -e /usr/src/kcopyd ] || fail 'a part was installed'
+}
+
+# What it says where only signed modules are loaded; see also the system tests.
+secure_boot()
+{
+	local PATH=/tmp/instead:$PATH
+	# shellcheck disable=SC2016 # the program's
+	instead mokutil 'case $1 in --sb-state) echo "SecureBoot enabled" ;; *) echo "$2 is $TEST_KEY" ;; esac'
+	make -s install KDIR="$kdir" >/tmp/said 2>&1
+	grep -q '^This machine loads only signed modules (Secure Boot), and these are not: make install KEY=' /tmp/said ||
+		fail "not signed: $(cat /tmp/said)"
+	TEST_KEY='not enrolled' make -s install KDIR="$kdir" KEY=/tmp/key CERT=/tmp/cert >/tmp/said 2>&1
+	grep -q '^This machine .*mokutil --import /tmp/cert' /tmp/said || fail "not enrolled: $(cat /tmp/said)"
+	TEST_KEY='already enrolled' make -s install KDIR="$kdir" KEY=/tmp/key CERT=/tmp/cert >/tmp/said 2>&1
+	! grep '^This machine' /tmp/said || fail 'it complains of a key that is trusted'
+	make -s uninstall KDIR="$kdir"
+	rm -r /tmp/instead
 }
 
 packages()
@@ -102,10 +152,24 @@ packages()
 	(cd /tmp/deb/kcopyd && dpkg-buildpackage -us -uc -b)
 	# What root should not do is done here all the same.
 	lintian --fail-on error,warning /tmp/deb/*.changes
-	apt-get install -y --no-install-recommends /tmp/deb/kcopyd-dkms_*.deb /tmp/deb/kcopyd-dev_*.deb
+	apt-get install -y --no-install-recommends /tmp/deb/kcopyd-{dkms,dev,tools}_*.deb
 	dkms status kcopyd/"$version" | grep -q "$old.*installed" || fail "DKMS: $(dkms status)"
 	there "$old" updates/dkms
 	consumers "$old"
+	example /usr/share/doc/kcopyd-dkms/examples/mainline-names.conf
+}
+
+tools()
+{
+	[ "$(kcopyctl --version)" = "kcopyctl $version" ] || fail "it is $(kcopyctl --version)"
+	kcopyctl --help >/tmp/said
+	grep -q 'Copy a block device' /tmp/said || fail 'no help'
+	[ "$(type -P kcopyctl)" = /usr/sbin/kcopyctl ] || fail "it is $(type -P kcopyctl)"
+	[ "$(man -w kcopyctl)" = /usr/share/man/man8/kcopyctl.8.gz ] || fail "its manual page: $(man -w kcopyctl)"
+	man kcopyctl >/tmp/said
+	grep -q 'kcopyctl rate NAME' /tmp/said || fail "the manual page: $(head -n 5 /tmp/said)"
+	bash -c '. /usr/share/bash-completion/completions/kcopyctl && complete -p kcopyctl' ||
+		fail 'nothing completes its words'
 }
 
 newer_kernel()
@@ -120,7 +184,8 @@ newer_kernel()
 
 packages_gone()
 {
-	apt-get purge -y kcopyd-dkms kcopyd-dev
+	apt-get purge -y kcopyd-dkms kcopyd-dev kcopyd-tools
+	[ -z "$(find /usr -name '*kcopyctl*')" ] || fail "left: $(find /usr -name '*kcopyctl*')"
 	for kernel in /lib/modules/*; do
 		gone "${kernel##*/}"
 	done
@@ -142,22 +207,91 @@ by_dkms()
 	gone "$old"
 }
 
-# One line that says what to do.
-no_compiler()
+# From here on: one line that says what to do.
+no_headers()
 {
-	mkdir /tmp/bin
-	mv /usr/bin/g++-12 /tmp/bin/
-	! make -s KDIR="$kdir" >/tmp/said 2>&1 || fail 'it builds without a compiler'
-	mv /tmp/bin/g++-12 /usr/bin/
-	grep -q 'g++-12 is not installed' /tmp/said || fail "it says: $(head -n 5 /tmp/said)"
+	rm -rf /tmp/half
+	cp -rL "$kdir" /tmp/half
+	one_line 'No headers of the running kernel .*install linux-headers-' make -s install
+	one_line '/nonexistent is no kernel to build for.*say KDIR=' make -s KDIR=/nonexistent
+	rm -r /tmp/half/scripts
+	one_line '/tmp/half .*has no scripts/mod/modpost.*linux-headers-' make -s KDIR=/tmp/half
+	one_line '/tmp/half .*make modules_prepare' make -s install KDIR=/tmp/half
+	rm -r /tmp/half
+}
+
+# hidden PROGRAM COMMAND... : as if it were not installed
+hidden()
+{
+	local code=0
+	mv "/usr/bin/$1" /tmp/hidden
+	"${@:2}" || code=$?
+	mv /tmp/hidden "/usr/bin/$1"
+	return $code
+}
+
+compilers()
+{
+	local PATH=/tmp/instead:$PATH
+	rm -rf build
+	one_line 'g++-12 is not installed, .*install it' hidden g++-12 make -s KDIR="$kdir"
+	one_line 'gcc-12 is not installed, .*install it' hidden gcc-12 make -s KDIR="$kdir"
+	# shellcheck disable=SC2016 # the program's
+	instead g++-12 'case $1 in -dumpversion) echo 11 ;; *) exec /usr/bin/g++-12 "$@" ;; esac'
+	one_line 'g++-12 is version 11, .* built with version 12: install that' make -s KDIR="$kdir"
+	# shellcheck disable=SC2016 # the program's
+	instead g++-12 'case $* in *gnu++20*) exit 1 ;; *) exec /usr/bin/g++-12 "$@" ;; esac'
+	one_line 'does not know C++20: kcopyd needs' make -s KDIR="$kdir"
+	rm -r /tmp/instead
+	[ -z "$(find build -name '*.o')" ] || fail 'something was compiled before'
+}
+
+probes()
+{
+	rm -rf build /tmp/tree
+	cp -r . /tmp/tree
+	rm /tmp/tree/compat/probes/shrinker.embedded.c
+	one_line '^kcopyd: probe shrinker: none of alloc compiles: .*error:' make -s -C /tmp/tree KDIR="$kdir"
+	cp compat/probes/shrinker.embedded.c /tmp/tree/compat/probes/
+	echo '#error not this kernel' >>/tmp/tree/compat/probes/baseline.c
+	one_line '^kcopyd: cannot compile .*not this kernel' make -s -C /tmp/tree KDIR="$kdir"
+	rm -r /tmp/tree
+}
+
+nobody()
+{
+	local goal
+	rm -rf build
+	for goal in install uninstall install-headers install-dkms install-tools; do
+		one_line "You may not write .*as root, as sudo make $goal" setpriv --reuid=65534 \
+			--regid=65534 --clear-groups make -s $goal KDIR="$kdir"
+	done
+	[ ! -e build ] || fail 'something was built before'
+}
+
+# As the README says
+tools_by_make()
+{
+	apt-get install -y --no-install-recommends libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev
+	make -s tools && make -s install-tools
+	/usr/local/sbin/kcopyctl copy --help >/tmp/said
+	grep -q -- --salvage /tmp/said || fail 'kcopyctl does not say what it can do'
+	[ -s /usr/local/share/man/man8/kcopyctl.8 ] || fail 'no manual page'
+	[ -s /usr/local/share/bash-completion/completions/kcopyctl ] || fail 'no completion'
 }
 
 case_ 'make install, and what others build against it' by_make
 case_ 'make uninstall leaves nothing' by_make_gone
 case_ 'signed with a key' signed
+case_ 'Secure Boot' secure_boot
 case_ 'DKMS by hand' by_dkms
 case_ 'Debian packages' packages
+case_ 'kcopyctl of the package' tools
 case_ 'a kernel that comes later' newer_kernel
 case_ 'the packages are purged' packages_gone
-case_ 'no C++ compiler' no_compiler
+case_ 'make tools and make install-tools' tools_by_make
+case_ 'no headers' no_headers
+case_ 'no compiler, or another one' compilers
+case_ 'a kernel that fails a probe' probes
+case_ 'who is not root' nobody
 echo 'all cases ran'

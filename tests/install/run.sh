@@ -4,7 +4,7 @@
 # Installs kcopyd the ways that there are, in a clean Debian system of its own, and takes
 # it away again: make install, with and without a key; DKMS, and a newer kernel that comes
 # later; the Debian packages; modules in C and C++ that are built against what was
-# installed. See inside.sh for the cases.
+# installed. And what it says where it cannot. See inside.sh for the cases.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -29,8 +29,10 @@ for suite in bookworm bookworm-updates bookworm-security bookworm-backports; do
 	sources+=("deb $(suite_uri "$suite") $suite main")
 done
 code=0
+packages=(build-essential dkms dh-dkms debhelper fakeroot lintian man-db openssl linux-headers-amd64
+	libblkid-dev libcli11-dev libdevmapper-dev libfmt-dev python3-sphinx)
 # shellcheck disable=SC2016 # it is the hook's
-mmdebstrap --quiet --variant=apt --include=build-essential,dkms,dh-dkms,debhelper,fakeroot,lintian,openssl,linux-headers-amd64 \
+mmdebstrap --quiet --variant=apt --include="${packages[*]}" \
 	--customize-hook="copy-in '$work/kcopyd' '$here/inside.sh' /srv" \
 	--customize-hook='chroot "$1" /srv/inside.sh' \
 	bookworm /dev/null "${sources[@]}" </dev/null >"$work/log" 2>&1 || code=$?

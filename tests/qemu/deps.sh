@@ -13,19 +13,26 @@ group()
 	roots)	echo mmdebstrap uidmap ;;
 	boot)	echo qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils ;;
 	bench)	echo gnuplot-nox python3 qemu-utils ;;
-	tools)	echo dmsetup e2fsprogs fdisk patch ;;
+	tools)	echo dmsetup e2fsprogs fdisk openssl patch ;;
 	clients) echo dmsetup lvm2 ;;
 	fio)	echo fio ;;
-	docs)	echo python3-sphinx ;;
+	man)	echo python3-sphinx ;;
+	docs)	echo python3-sphinx graphviz python3 jq ;;
 	kcopyctl) echo g++ make libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev ;;
 	model)	echo gcc spin ;;
 	unit)	echo g++ clang libclang-rt-dev libfmt-dev libgtest-dev ;;
 	unit32)	echo g++-multilib googletest ;;
+	# Not g++-s390x-linux-gnu, which does not go with g++-multilib: clang does it.
+	unitbe)	echo clang "libstdc++-$(gcc_version)-dev-s390x-cross" binutils-s390x-linux-gnu \
+			qemu-user googletest ;;
 	lint)	echo sparse shellcheck clang-format clang-tidy python3 perl \
 			linux-source-6.1 ;;
 	*)	return 1 ;;
 	esac
 }
+
+# That of the distribution's default compiler.
+gcc_version() { gcc -dumpversion 2>/dev/null | cut -d. -f1; }
 
 say() { printf 'deps.sh: %s\n' "$*" >&2; }
 
@@ -43,7 +50,7 @@ missing()
 }
 
 if (($# == 0)); then
-	say 'usage: deps.sh build|boot|tools|model|unit|unit32|lint...'
+	say 'usage: deps.sh build|boot|tools|model|unit|unit32|unitbe|lint...'
 	exit 2
 fi
 packages=()

@@ -7,7 +7,8 @@
 #	run.sh [--kernel KERNEL] [SCENARIO...]
 #				of scenarios/*.sh, all but kills unless told; those
 #				named client-* are of the kernel's own targets,
-#				built on kcopyd; kills boots once and again. On 6.1
+#				built on kcopyd; kills boots once and again;
+#				untrusted boots with the kernel locked down. On 6.1
 #				unless told; not each of them is for debug-6.1.
 #
 # KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
@@ -146,7 +147,34 @@ kills()
 	done
 }
 
-kernel=6.1 torture='' kills='' scenarios=() clients=()
+# kcopyctl : builds it, and adds it to $programs
+kcopyctl()
+{
+	tests/qemu/deps.sh kcopyctl
+	make -s tools || { echo 'run.sh: the build failed (see above)' >&2; exit 1; }
+	programs+=(--add build/kcopyctl/kcopyctl)
+}
+
+# untrusted : also with modules that are signed with a key that nobody trusts
+untrusted()
+{
+	local name programs=() sign
+	sign=$(tests/qemu/kernel.sh headers 6.1)/scripts/sign-file
+	kcopyctl
+	mkdir "$work/signed"
+	openssl req -new -x509 -newkey rsa:2048 -nodes -days 10 -subj '/CN=somebody/' \
+		-keyout "$work/key" -out "$work/signed/cert" 2>/dev/null
+	for name in kcopyd kcopyd-copy; do
+		"$sign" sha256 "$work/key" "$work/signed/cert" "$modules/$name.ko" "$work/signed/$name.ko"
+		programs+=(--module "$modules/$name.ko")
+	done
+	guest untrusted --kernel "$kernel" --timeout 900 --append lockdown=integrity \
+		--kmod null_blk --add "$work/sectors" --add "$here/scenarios:/system" \
+		--add "$work/signed:/signed" --add dkms/trusted.sh:/trusted.sh "${programs[@]}" \
+		tests/system/guest.sh untrusted
+}
+
+kernel=6.1 torture='' kills='' untrusted='' scenarios=() clients=()
 if [[ ${1-} == --kernel ]]; then
 	kernel=${2:?run.sh: --kernel which}
 	shift 2
@@ -163,6 +191,8 @@ for name; do
 		torture=y
 	elif [[ $name == kills ]]; then
 		kills=y
+	elif [[ $name == untrusted ]]; then
+		untrusted=y
 	elif [[ $name == client-* && -f $here/scenarios/$name.sh ]]; then
 		clients+=("$name")
 	elif [[ -f $here/scenarios/$name.sh ]]; then
@@ -191,10 +221,12 @@ if ((${#scenarios[@]})); then
 		case $name in
 		lvm)	tests/qemu/deps.sh clients
 			programs+=(--add "$(command -v lvm)") ;;
-		kcopyctl) tests/qemu/deps.sh kcopyctl
-			make -s tools || { echo 'run.sh: the build failed (see above)' >&2; exit 1; }
-			programs+=(--add build/kcopyctl/kcopyctl --add "$(command -v script)"
-				--kmod ext4) ;;
+		docs)	tests/qemu/deps.sh docs
+			tests/docs/check.py guest "$work/docs" ||
+				failure 'docs: what the documents say is not there (see above)'
+			programs+=(--add "$work/docs:/docs" --add "$(command -v jq)") ;;&
+		kcopyctl | docs) kcopyctl
+			programs+=(--add "$(command -v script)" --kmod ext4) ;;
 		fio)	tests/qemu/deps.sh fio
 			programs+=(--add "$(command -v fio)") ;;
 		log-writes) programs+=(--kmod dm-log-writes) ;;
@@ -250,6 +282,11 @@ if [[ -n $torture ]]; then
 		"${common[@]}" --add "$work/settings:/settings" \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd_torture.ko" \
 		tests/system/guest.sh torture
+fi
+
+if [[ -n $untrusted ]]; then
+	build "$kernel"
+	untrusted
 fi
 
 if [[ -n $kills ]]; then

@@ -312,6 +312,30 @@ copy_status ended(const char *state)
 	return s;
 }
 
+TEST(kcopyctl_outcome, why_it_is_not_loaded)
+{
+	const std::string modprobe = "modprobe: ERROR: could not insert 'kcopyd_copy': ";
+	const auto is_of_trust = [&](const std::string &error,
+				     const std::vector<std::string> &log) {
+		return why_not_loaded(modprobe + error, log).find("mokutil --import") !=
+		       std::string::npos;
+	};
+
+	EXPECT_TRUE(is_of_trust("Key was rejected by service",
+				{ "kcopyd: loading of unsigned module is rejected" }));
+	EXPECT_TRUE(is_of_trust("Required key not available", {}));
+	EXPECT_TRUE(is_of_trust("Operation not permitted",
+				{ "Lockdown: modprobe: unsigned module loading is restricted; "
+				  "see man kernel_lockdown.7",
+				  "something else" }));
+	EXPECT_FALSE(is_of_trust("Operation not permitted", {}));
+	EXPECT_EQ(why_not_loaded(modprobe + "Invalid argument",
+				 { "kcopyd: first", "kcopyd: last", "another" }),
+		  "kcopyd: last");
+	EXPECT_EQ(why_not_loaded("no such module", { "another" }),
+		  "no such module (--module names the module's file)");
+}
+
 TEST(kcopyctl_outcome, verdicts)
 {
 	const std::vector<std::string> dests = { "/dev/b", "/dev/c" };

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The logic of the targets on the host: GoogleTest with the address and undefined
-# behaviour sanitizers, once more for a machine of 32 bits where that can be built, then
-# each fuzzer for a while. Prints a line for each test; the last one counts them.
+# behaviour sanitizers, once more for a machine of 32 bits where that can be built, what
+# is of formats on disk also for a big-endian machine, which is emulated, then each fuzzer
+# for a while. Prints a line for each test; the last one counts them.
 #
 #	run.sh [FILTER...]	only tests and fuzzers whose names have it in them, and
-#				nothing for 32 bits
+#				nothing for other machines
 #
 # KCOPYD_FUZZ_SECONDS	how long each fuzzer runs (default 10)
 set -euo pipefail
@@ -23,7 +24,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 
 # wanted NAME
 wanted() {
@@ -51,22 +52,27 @@ flags=(-std=c++20 -I. -g -O1 -fno-exceptions -fno-rtti -Wall -Wextra -Werror
 
 pattern='*'
 ((${#filters[@]} == 0)) || pattern=$(printf '*%s*:' "${filters[@]}")
-# gtests MARK LIBRARY... : all tests, whose names are printed with the mark
+
+# failure WHAT : with the end of the log
+failure() {
+	echo "FAILED $1"
+	tail -n 20 "$work/log" | sed 's/^/       /'
+	failed=$((failed + 1))
+}
+
+# gtests MARK SOURCE... : all tests of these, whose names are printed with the mark.
+# Compiled by $compiler with $libraries, and run by $emulator
 gtests() {
 	local mark=$1 source name code n
 	shift
-	for source in tests/unit/*_test.cpp; do
+	for source; do
 		name=$(basename "$source" .cpp)
-		# The library is compiled with exceptions and RTTI.
-		if ! run g++ "${flags[@]}" -frtti -fexceptions -o "$work/$name" "$source" \
-			"$@" -pthread; then
-			echo "FAILED $name$mark: does not build"
-			sed 's/^/       /' "$work/log" | head -n 20
-			failed=$((failed + 1))
+		if ! run "${compiler[@]}" -o "$work/$name" "$source" "${libraries[@]}" -pthread; then
+			failure "$name$mark: does not build"
 			continue
 		fi
 		code=0
-		run "$work/$name" --gtest_color=no "--gtest_filter=$pattern" || code=$?
+		run "${emulator[@]}" "$work/$name" --gtest_color=no "--gtest_filter=$pattern" || code=$?
 		sed -n "s/^\[       OK \] \([^ ]*\).*/ok     \1$mark/p" "$work/log"
 		n=$(grep -c '^\[       OK \]' "$work/log" || true)
 		passed=$((passed + n))
@@ -80,28 +86,45 @@ gtests() {
 	done
 }
 
-gtests '' -lgtest -lgtest_main
-
-# Debian has no library for 32 bits, but its source.
+# library COMPILER... : sets $libraries. Debian has none for other machines, but the source
 library() {
 	local from=/usr/src/googletest/googletest
-	run g++ -m32 -std=c++20 -O1 -I"$from" -I"$from/include" -c -o "$work/gtest32.o" \
+	libraries=("$work/gtest.o" "$work/main.o")
+	run "$@" -std=c++20 -I"$from" -I"$from/include" -c -o "$work/gtest.o" \
 		"$from/src/gtest-all.cc" &&
-		run g++ -m32 -std=c++20 -O1 -I"$from/include" -c -o "$work/main32.o" \
+		run "$@" -std=c++20 -I"$from/include" -c -o "$work/main.o" \
 			"$from/src/gtest_main.cc"
 }
-if ((${#filters[@]} == 0)); then
-	if ! tests/qemu/deps.sh unit32; then
-		echo "run.sh: nothing is built for 32 bits"
-	elif library; then
-		flags+=(-m32)
-		gtests ' (32 bits)' "$work/gtest32.o" "$work/main32.o"
-		unset 'flags[-1]'
-	else
-		echo "FAILED the library for 32 bits: does not build"
-		tail -n 20 "$work/log" | sed 's/^/       /'
-		failed=$((failed + 1))
+
+# elsewhere GROUP MACHINE COMPILER... : may tests be built for it? Sets $libraries
+elsewhere() {
+	local group=$1 machine=$2
+	shift 2
+	if ((${#filters[@]})); then
+		return 1
+	elif ! tests/qemu/deps.sh "$group"; then
+		echo "skipped all tests for $machine: there are no packages for it (see above)"
+		skipped=$((skipped + 1))
+		return 1
+	elif ! library "$@"; then
+		failure "the library for $machine: does not build"
+		return 1
 	fi
+}
+
+# The library is compiled with exceptions and RTTI.
+compiler=(g++ "${flags[@]}" -frtti -fexceptions) libraries=(-lgtest -lgtest_main) emulator=()
+gtests '' tests/unit/*_test.cpp
+if elsewhere unit32 '32 bits' g++ -m32; then
+	compiler+=(-m32)
+	gtests ' (32 bits)' tests/unit/*_test.cpp
+fi
+# By clang, as Debian's gcc for other machines does not go with the one for 32 bits.
+compiler=(clang++ --target=s390x-linux-gnu -static)
+if elsewhere unitbe 'a big-endian machine' "${compiler[@]}"; then
+	compiler+=(-std=c++20 -I. -O1 -Wall -Wextra)
+	emulator=(qemu-s390x)
+	gtests ' (big-endian)' tests/unit/{le,log,store,exceptions}_test.cpp
 fi
 
 for source in tests/unit/*_fuzz.cpp; do
@@ -117,14 +140,14 @@ for source in tests/unit/*_fuzz.cpp; do
 			-max_total_time="${KCOPYD_FUZZ_SECONDS:-10}" "$work/$name.corpus" || code=$?
 	fi
 	if ((code)); then
-		echo "FAILED $name"
-		tail -n 30 "$work/log" | sed 's/^/       /'
-		failed=$((failed + 1))
+		failure "$name"
 	else
 		echo "ok     $name ($(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\1 inputs in \2 s/p' "$work/log"))"
 		passed=$((passed + 1))
 	fi
 done
 
-echo "$passed passed, $failed failed"
+line="$passed passed, $failed failed"
+((skipped == 0)) || line+=", $skipped skipped"
+echo "$line"
 ((failed == 0 && passed > 0))

@@ -40,7 +40,7 @@ _kcopyctl()
 		return ;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		words='copy status top rate completion --help'
+		words='copy status top rate completion --help --version'
 	else
 		case ${COMP_WORDS[1]} in
 		copy)

@@ -29,22 +29,20 @@ public:
 			lseek(log_.get(), 0, SEEK_END);
 	}
 
-	/* The last line of it that has @word; each read() is of one. */
-	[[nodiscard]] std::string last_with(std::string_view word) const
+	/* Each read() is of one. */
+	[[nodiscard]] std::vector<std::string> lines() const
 	{
 		std::array<char, 8192> record = {};
-		std::string found;
+		std::vector<std::string> all;
 		ssize_t n = 0;
 
 		while ((n = read(log_.get(), record.data(), record.size())) > 0 || errno == EPIPE) {
 			std::string_view text(record.data(), n > 0 ? static_cast<size_t>(n) : 0);
 
 			take(text, ';');
-			text = take(text, '\n');
-			if (text.find(word) != std::string_view::npos)
-				found = text;
+			all.emplace_back(take(text, '\n'));
 		}
-		return found;
+		return all;
 	}
 
 private:
@@ -94,10 +92,7 @@ engine::engine(const copy_options &how, const std::string &source,
 		loaded_ = true;
 		return;
 	}
-	const std::string why = log.last_with("kcopyd");
-
-	throw failure("the copy cannot begin: " +
-		      (why.empty() ? loading.said + " (--module names the module's file)" : why));
+	throw failure("the copy cannot begin: " + why_not_loaded(loading.said, log.lines()));
 }
 
 engine::~engine()

@@ -76,6 +76,7 @@ command_line::command_line()
 	app_.name("kcopyctl");
 	app_.require_subcommand(1);
 	app_.failure_message(CLI::FailureMessage::simple);
+	app_.set_version_flag("--version", "kcopyctl " KCOPYD_VERSION);
 	add_copy();
 	status_ = app_.add_subcommand("status", "Show the clients of kcopyd and its targets");
 	status_->add_flag("--json", json_, "As JSON");

@@ -4,9 +4,11 @@
 #define KCOPYCTL_OUTCOME_HPP
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <fmt/core.h>
@@ -106,6 +108,32 @@ template <typename T> [[nodiscard]] bool set(T &to, const auto &from)
 	if (s.state.empty() || s.done > s.total)
 		return std::nullopt;
 	return s;
+}
+
+/* @said by modprobe or insmod, while the kernel's @log had these lines. */
+[[nodiscard]] inline std::string why_not_loaded(const std::string &said,
+						const std::vector<std::string> &log)
+{
+	const auto last_with = [&](std::string_view word) {
+		const auto found = std::find_if(log.rbegin(), log.rend(), [&](const auto &line) {
+			return line.find(word) != std::string::npos;
+		});
+
+		return found == log.rend() ? std::string() : *found;
+	};
+	const auto has = [&](int error) {
+		return said.find(std::generic_category().message(error)) != std::string::npos;
+	};
+
+	/* Under lockdown, which Secure Boot brings, it is not permitted. */
+	if (has(EKEYREJECTED) || has(ENOKEY) || !last_with("module loading is restricted").empty())
+		return "this kernel loads only modules that are signed with a key that it trusts "
+		       "(Secure Boot), and kcopyd's are not: make install KEY=<private key> "
+		       "CERT=<certificate>, then mokutil --import <certificate>, which for DKMS "
+		       "is /var/lib/dkms/mok.pub";
+	const std::string why = last_with("kcopyd");
+
+	return why.empty() ? said + " (--module names the module's file)" : why;
 }
 
 /* Sectors of the source. */

@@ -282,8 +282,7 @@ int status(bool as_json)
 				   percent(copy->done, copy->total), show_size(copy->total * 512));
 	}
 	std::fflush(stdout);
-	if (!root)
-		throw failure("to see the targets of device-mapper needs root: try sudo");
+	need_root("to see the targets of device-mapper");
 	return exit_done;
 }
 
@@ -315,6 +314,7 @@ int top(const top_options &options)
 		std::fflush(stdout);
 		before = std::move(now);
 	}
+	need_root("to see the targets of device-mapper");
 	/* Ctrl-C is how it is ended, too. */
 	return exit_done;
 }

@@ -418,7 +418,7 @@ not_root() {
 	printf 'nobody:x:65534:65534::/:/bin/sh\n' >/etc/passwd
 	printf 'nogroup:x:65534:\n' >/etc/group
 	chmod 755 /
-	for command in 'copy /dev/na /dev/nb' 'rate 1 5M' status; do
+	for command in 'copy /dev/na /dev/nb' 'rate 1 5M' 'top --count 1 --interval 0.1' status; do
 		! su -s /bin/sh nobody -c "/bin/kcopyctl $command" </dev/null >/tmp/said 2>/tmp/wrong ||
 			fail "accepted: $command"
 		says /tmp/wrong 'needs root: try sudo'
@@ -440,6 +440,9 @@ completes() {
 			says /tmp/completion "$option"
 		done </tmp/options
 	done
+	ctl 0 --version
+	says /tmp/said "^kcopyctl $(cat /sys/module/kcopyd/version)$"
+	says /tmp/completion --version
 	refuses 2 'only for bash' completion zsh
 }
 

@@ -69,7 +69,8 @@ mainline() {
 	! rmmod kcopyd-mirror 2>/dev/null || fail 'it was unloaded, though it is used'
 }
 
-# in_the_way MAINLINES OURS TARGET : it says what to do, and that helps
+# in_the_way MODULE TARGETS : mainline's module, and its targets: it says what to do, and
+# that helps
 in_the_way() {
 	modprobe "dm-$1"
 	dmesg -c >/dev/null
@@ -77,6 +78,9 @@ in_the_way() {
 	[ "$(dmesg | grep -c kcopyd_)" = 1 ] &&
 		dmesg | grep -q "kcopyd_$1: there is a target $1 already: unload dm-$1 first, or" ||
 		fail "the log says: $(dmesg | tail -n 3)"
+	[ ! -d "/sys/module/kcopyd_$1" ] || fail 'it stays'
+	# None of its names stays registered, or mainline's would be in nobody's.
+	targets_are "$2"
 	modprobe "kcopyd-$1" || fail 'nor is it without that'
 	rmmod "kcopyd-$1"
 	rmmod "dm-$1"
@@ -118,6 +122,7 @@ each() {
 mkdir -p /etc/modprobe.d
 each 'a table loads what has its targets' own
 each "mainline's names, besides" mainline
-each 'dm-mirror is in the way' in_the_way mirror
-each 'dm-snapshot is in the way' in_the_way snapshot
+each 'dm-mirror is in the way' in_the_way mirror mirror
+each 'dm-snapshot is in the way' in_the_way snapshot \
+	'snapshot snapshot-merge snapshot-origin'
 each "modprobe loads it in mainline's place" configured
