@@ -2,8 +2,8 @@
 /*
  * Little-endian numbers in bytes that come from or go to a disk, for any machine. Such
  * bytes are never anything but unsigned char, and what a field of them is called, where
- * it is and how large says a constant, which is no number: what is not converted, or in
- * the wrong size, does not compile.
+ * it is and how large says a type, which is no number: what is not converted, or of the
+ * wrong size, does not compile.
  */
 #ifndef KCOPYD_TARGETS_LE_HPP
 #define KCOPYD_TARGETS_LE_HPP
@@ -44,6 +44,8 @@ public:
 
 	/* A number of another size is not cut, or made longer, by the way. */
 	template <typename U> static void store(unsigned char *structure, U value) = delete;
+
+	field() = delete;
 };
 
 } /* namespace le */

@@ -29,11 +29,11 @@ inline constexpr u32 log_bits_sector = 2; /* where the bits begin */
 /* The header. */
 namespace header
 {
-inline constexpr le::field<u32, 0> magic;
-inline constexpr le::field<u32, magic.end> version;
-inline constexpr le::field<u64, version.end> nr_regions;
+using magic = le::field<u32, 0>;
+using version = le::field<u32, magic::end>;
+using nr_regions = le::field<u64, version::end>;
 } /* namespace header */
-inline constexpr u32 log_header_bytes = header::nr_regions.end;
+inline constexpr u32 log_header_bytes = header::nr_regions::end;
 
 static_assert(log_header_bytes == 16);
 
@@ -63,12 +63,12 @@ enum class log_kind {
 [[nodiscard]] constexpr log_kind read_log_header(const unsigned char *sector,
 						 u64 &nr_regions) noexcept
 {
-	if (header::magic.load(sector) == log_magic) {
-		const u32 version = header::version.load(sector);
+	if (header::magic::load(sector) == log_magic) {
+		const u32 version = header::version::load(sector);
 
 		if (version != log_version && version != 1)
 			return log_kind::newer;
-		nr_regions = header::nr_regions.load(sector);
+		nr_regions = header::nr_regions::load(sector);
 		return log_kind::ours;
 	}
 	for (unsigned int i = 0; i < 512; i++) {
@@ -95,9 +95,9 @@ enum class log_kind {
 /* Writes a header into the first sector of a log, of which it leaves the rest alone. */
 constexpr void write_log_header(unsigned char *sector, u64 nr_regions) noexcept
 {
-	header::magic.store(sector, log_magic);
-	header::version.store(sector, log_version);
-	header::nr_regions.store(sector, nr_regions);
+	header::magic::store(sector, log_magic);
+	header::version::store(sector, log_version);
+	header::nr_regions::store(sector, nr_regions);
 }
 
 /**

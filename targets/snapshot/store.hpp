@@ -31,20 +31,20 @@ inline constexpr u64 header_chunks = 1;
 /* The header. */
 namespace header
 {
-inline constexpr le::field<u32, 0> magic;
-inline constexpr le::field<u32, magic.end> valid;
-inline constexpr le::field<u32, valid.end> version;
-inline constexpr le::field<u32, version.end> chunk_sectors;
+using magic = le::field<u32, 0>;
+using valid = le::field<u32, magic::end>;
+using version = le::field<u32, valid::end>;
+using chunk_sectors = le::field<u32, version::end>;
 } /* namespace header */
-inline constexpr u32 header_bytes = header::chunk_sectors.end;
+inline constexpr u32 header_bytes = header::chunk_sectors::end;
 
 /* An exception: a chunk of the origin, and one of the COW device. */
 namespace on_disk
 {
-inline constexpr le::field<u64, 0> from;
-inline constexpr le::field<u64, from.end> to;
+using from = le::field<u64, 0>;
+using to = le::field<u64, from::end>;
 } /* namespace on_disk */
-inline constexpr u32 exception_bytes = on_disk::to.end;
+inline constexpr u32 exception_bytes = on_disk::to::end;
 
 static_assert(header_bytes == 16 && exception_bytes == 16);
 
@@ -70,8 +70,8 @@ enum class store_kind {
 [[nodiscard]] constexpr store_kind read_store_header(const unsigned char *sector,
 						     u32 &chunk_sectors) noexcept
 {
-	const u32 magic = header::magic.load(sector);
-	const u32 chunk = header::chunk_sectors.load(sector);
+	const u32 magic = header::magic::load(sector);
+	const u32 chunk = header::chunk_sectors::load(sector);
 
 	if (magic == 0) {
 		/* Mainline looks at no more than that; this could still be somebody's. */
@@ -83,21 +83,21 @@ enum class store_kind {
 	}
 	if (magic != store_magic)
 		return store_kind::foreign;
-	if (header::version.load(sector) != store_version)
+	if (header::version::load(sector) != store_version)
 		return store_kind::newer;
 	if (chunk == 0 || (chunk & (chunk - 1)) != 0 || chunk > max_chunk_sectors)
 		return store_kind::corrupt;
 	chunk_sectors = chunk;
-	return header::valid.load(sector) != 0 ? store_kind::ours : store_kind::invalid;
+	return header::valid::load(sector) != 0 ? store_kind::ours : store_kind::invalid;
 }
 
 /* Writes a header into the first sector of a chunk, of which it leaves the rest alone. */
 constexpr void write_store_header(unsigned char *sector, u32 chunk_sectors, bool valid) noexcept
 {
-	header::magic.store(sector, store_magic);
-	header::valid.store(sector, valid ? 1U : 0U);
-	header::version.store(sector, store_version);
-	header::chunk_sectors.store(sector, chunk_sectors);
+	header::magic::store(sector, store_magic);
+	header::valid::store(sector, valid ? 1U : 0U);
+	header::version::store(sector, store_version);
+	header::chunk_sectors::store(sector, chunk_sectors);
 }
 
 /* The chunk of the origin @from has been copied to the chunk @to of the COW device. */
@@ -344,15 +344,15 @@ private:
 	{
 		const unsigned char *at = area_ + static_cast<u64>(i) * exception_bytes;
 
-		return { on_disk::from.load(at), on_disk::to.load(at) };
+		return { on_disk::from::load(at), on_disk::to::load(at) };
 	}
 
 	constexpr void put(u32 i, const exception &e) noexcept
 	{
 		unsigned char *at = area_ + static_cast<u64>(i) * exception_bytes;
 
-		on_disk::from.store(at, e.from);
-		on_disk::to.store(at, e.to);
+		on_disk::from::store(at, e.from);
+		on_disk::to::store(at, e.to);
 	}
 
 	constexpr void wipe() noexcept

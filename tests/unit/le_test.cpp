@@ -17,20 +17,20 @@ namespace
 
 using bytes = std::array<unsigned char, 16>;
 
-constexpr field<u32, 1> small;
-constexpr field<u64, small.end> large;
+using small = field<u32, 1>;
+using large = field<u64, small::end>;
 
 TEST(le, lowest_byte_first)
 {
 	bytes b = {};
 
 	b.fill(0xee);
-	small.store(b.data(), 0x89abcdefU);
-	large.store(b.data(), 0xfedcba9876543210ULL);
+	small::store(b.data(), 0x89abcdefU);
+	large::store(b.data(), 0xfedcba9876543210ULL);
 	EXPECT_EQ(b, (bytes{ 0xee, 0xef, 0xcd, 0xab, 0x89, 0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc,
 			     0xfe, 0xee, 0xee, 0xee }));
-	EXPECT_EQ(small.load(b.data()), 0x89abcdefU);
-	EXPECT_EQ(large.load(b.data()), 0xfedcba9876543210ULL);
+	EXPECT_EQ(small::load(b.data()), 0x89abcdefU);
+	EXPECT_EQ(large::load(b.data()), 0xfedcba9876543210ULL);
 }
 
 /* What must not compile. */
@@ -71,15 +71,14 @@ concept is_a_field = !is_a_number<F, u32> && !is_a_number<F, u64> && !is_a_numbe
 static_assert(is_a_number<u32, u32> && !is_a_field<u32, u32, u64>);
 
 /* And all that is on disk. */
-template <auto &Field> using type_of = std::remove_cvref_t<decltype(Field)>;
-static_assert(is_a_field<type_of<snapshot::header::magic>, u32, u64>);
-static_assert(is_a_field<type_of<snapshot::header::valid>, u32, u64>);
-static_assert(is_a_field<type_of<snapshot::header::version>, u32, u64>);
-static_assert(is_a_field<type_of<snapshot::header::chunk_sectors>, u32, u64>);
-static_assert(is_a_field<type_of<snapshot::on_disk::from>, u64, u32>);
-static_assert(is_a_field<type_of<snapshot::on_disk::to>, u64, u32>);
-static_assert(is_a_field<type_of<mirror::header::magic>, u32, u64>);
-static_assert(is_a_field<type_of<mirror::header::version>, u32, u64>);
-static_assert(is_a_field<type_of<mirror::header::nr_regions>, u64, u32>);
+static_assert(is_a_field<snapshot::header::magic, u32, u64>);
+static_assert(is_a_field<snapshot::header::valid, u32, u64>);
+static_assert(is_a_field<snapshot::header::version, u32, u64>);
+static_assert(is_a_field<snapshot::header::chunk_sectors, u32, u64>);
+static_assert(is_a_field<snapshot::on_disk::from, u64, u32>);
+static_assert(is_a_field<snapshot::on_disk::to, u64, u32>);
+static_assert(is_a_field<mirror::header::magic, u32, u64>);
+static_assert(is_a_field<mirror::header::version, u32, u64>);
+static_assert(is_a_field<mirror::header::nr_regions, u64, u32>);
 
 } /* namespace */

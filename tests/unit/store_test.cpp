@@ -128,7 +128,7 @@ TEST(store, goes_on_when_the_device_grows)
 	u64 chunk = 0;
 
 	for (u64 i = 0; i < 32; i++)
-		snapshot::on_disk::to.store(area.data() + i * 16, i + 2);
+		snapshot::on_disk::to::store(area.data() + i * 16, i + 2);
 	ASSERT_EQ(s.load(0, [](const exception &) { return true; }), loaded::all);
 	s.resize(100);
 	EXPECT_FALSE(s.allocate(chunk));
@@ -184,7 +184,7 @@ TEST(store, no_more_than_there_is_room_for)
 		store s(area.data(), 1, chunks);
 
 		for (u64 i = 0; i < 31; i++)
-			snapshot::on_disk::to.store(area.data() + i * 16, 2ULL);
+			snapshot::on_disk::to::store(area.data() + i * 16, 2ULL);
 		EXPECT_EQ(s.load(0, any), loaded::corrupt) << chunks;
 	}
 	/* Chunks in any order, and holes, are what a crash leaves. */
@@ -192,10 +192,10 @@ TEST(store, no_more_than_there_is_room_for)
 	store s(area.data(), 1, 60);
 
 	for (u64 i = 0; i < 31; i++)
-		snapshot::on_disk::to.store(area.data() + i * 16, 33 - i);
+		snapshot::on_disk::to::store(area.data() + i * 16, 33 - i);
 	EXPECT_EQ(s.load(0, any), loaded::all);
 	area.assign(512, 0);
-	snapshot::on_disk::to.store(area.data(), 59ULL);
+	snapshot::on_disk::to::store(area.data(), 59ULL);
 	EXPECT_EQ(s.load(0, any), loaded::all);
 }
 
@@ -224,13 +224,13 @@ TEST(store, corrupt_exceptions)
 		bytes area(512);
 		store s(area.data(), 1, 70);
 
-		snapshot::on_disk::to.store(area.data(), to);
+		snapshot::on_disk::to::store(area.data(), to);
 		EXPECT_EQ(s.load(0, any), loaded::corrupt) << to;
 	}
 	bytes area(512);
 	store s(area.data(), 1, 70);
 
-	snapshot::on_disk::to.store(area.data(), 2ULL);
+	snapshot::on_disk::to::store(area.data(), 2ULL);
 	EXPECT_EQ(s.load(0, [](const exception &) { return false; }), loaded::corrupt);
 	EXPECT_EQ(s.load(0, any), loaded::all);
 }
