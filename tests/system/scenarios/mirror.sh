@@ -321,31 +321,32 @@ gone() {
 pulled() {
 	fill /dev/na 1
 	fill /dev/nb 2
-	mirror "$disk" '/dev/na /dev/nb /dev/nc' handle_errors
+	slow 300
+	mirror "$disk" '/dev/na /dev/mapper/slow /dev/nc' handle_errors
 	message pause
-	at_least 64 && fail 'all was copied before it could be told'
+	! all_in_sync || fail 'all was copied before it could be told'
 	dmsetup info -c --noheadings -o events m >/tmp/events
 	echo 0 >"$configfs/nc/power"
 	message resume
 	until_ 60 has_health AAS
-	sleep 3
+	until_ 60 sectors check /dev/nb 1 >/dev/null 2>&1
 	! all_in_sync || fail "in sync: $(dmsetup status m)"
 	[ "$(message state)" = 'running rate 0' ] || fail "state: $(message state)"
 	! dmsetup info -c --noheadings -o events m | cmp -s - /tmp/events || fail 'no event'
-	check /dev/nb 1
 }
 
-# nb cannot be written.
+# One cannot be written.
 protected() {
 	fill /dev/na 1
 	fill /dev/nb 2
-	mirror "$core" '/dev/na /dev/nb'
+	slow 300
+	mirror "$core" '/dev/na /dev/mapper/slow'
 	message pause
-	at_least 64 && fail 'all was copied before it could be told'
-	blockdev --setro /dev/nb
+	! all_in_sync || fail 'all was copied before it could be told'
+	blockdev --setro /dev/mapper/slow
 	message resume
 	until_ 60 has_health AS
-	blockdev --setrw /dev/nb
+	blockdev --setrw /dev/mapper/slow
 	message resume
 	until_in_sync
 	is AA
