@@ -259,6 +259,8 @@ converted() {
 	ours_alone
 }
 
+is_known() { dmsetup status vg-lv | grep -q ' [A-Z]*D[A-Z]* '; }
+
 # A write waits for the leg that has failed until lvm2 has taken that away.
 repaired() {
 	local write leg nr=0
@@ -271,9 +273,8 @@ repaired() {
 		fail 'pd cannot be made to fail'
 	fill $lv 2 20000 3000 &
 	write=$!
-	sleep 1
+	until_ 60 is_known
 	[ -d /proc/$write ] || fail 'it does not wait'
-	dmsetup status vg-lv | grep -q ' [A-Z]*D[A-Z]* ' || fail "legs: $(dmsetup status vg-lv)"
 	lvm_ lvconvert -y --repair vg/lv
 	wait $write || fail 'it could not be written'
 	holds vg-lv 1 20000 3000 2
