@@ -209,7 +209,7 @@ if ((${#scenarios[@]})); then
 		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
-		--module "$modules/kcopyd_costs.ko" \
+		--module "$modules/kcopyd_costs.ko" --module "$modules/kcopyd_refuse.ko" \
 		--module "$modules/kcopyd-dm.ko" --module "$modules/kcopyd-dm-skeleton.ko" \
 		--module "$modules/kcopyd-mirror.ko" --module "$modules/kcopyd-snapshot.ko" \
 		tests/system/guest.sh "${scenarios[@]}"
