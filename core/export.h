@@ -6,7 +6,7 @@
 #include <linux/export.h>
 
 #ifdef KCOPYD_TEST_EXPORTS
-#define EXPORT_SYMBOL_FOR_KCOPYD_TESTS(symbol) EXPORT_SYMBOL_NS_GPL(symbol, KCOPYD_TEST)
+#define EXPORT_SYMBOL_FOR_KCOPYD_TESTS(symbol) EXPORT_SYMBOL_GPL(symbol)
 #else
 #define EXPORT_SYMBOL_FOR_KCOPYD_TESTS(symbol)
 #endif

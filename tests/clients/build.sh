@@ -6,20 +6,21 @@
 # that it is kcopyd what they run on, and that each call that the stock module
 # makes is one of kcopyd's.
 #
-#	build.sh KDIR DIR	the modules are in DIR then, for the kernel that
-#				kcopyd's modules were built for before
+#	build.sh KERNEL DIR	the modules are in DIR then; kcopyd's have been built
+#				for that kernel before
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-kdir=$1 dir=$2
+kernel=$1 dir=$2
 
 tests/qemu/deps.sh build clients
 
-source=$(tests/qemu/kernel.sh source 6.1)
+source=$(tests/qemu/kernel.sh source "${kernel#debug-}")
 mkdir -p "$dir"
 cp -r "$source/drivers/md/." "$dir"
-rm -f "$dir/Makefile"
 cp tests/clients/Kbuild "$dir"
-make -C "$kdir" M="$(cd "$dir" && pwd)" KCOPYD_TREE="$PWD" -j"$(nproc)" modules >"$dir/log" 2>&1 || {
+# shellcheck disable=SC2016 # make's own variables
+printf 'modules:\n\t$(MAKE) -C $(KDIR) M=$(CURDIR) modules\n' >"$dir/Makefile"
+tests/qemu/make.sh "$kernel" -C "$dir" KCOPYD_TREE="$PWD" -j"$(nproc)" >"$dir/log" 2>&1 || {
 	grep -E 'error|ERROR' "$dir/log" | head -n 20
 	echo 'FAILED  the kernel'"'"'s users of dm-kcopyd do not build'
 	exit 1

@@ -8,9 +8,6 @@
 #include "core/client.h"
 #include "fixture.h"
 
-/* The core's functions that the suites call directly. */
-MODULE_INFO(import_ns, "KCOPYD_TEST");
-
 static atomic_t callback_order = ATOMIC_INIT(0);
 
 int fixture_init(struct fixture *fixture, struct kunit *test)

@@ -98,7 +98,7 @@ static void queue_small_goes_first(struct kunit *test)
 /* An endless stream of small entries leaves large ones every ninth turn. */
 static void queue_large_has_its_turn(struct kunit *test)
 {
-	struct entry bulk[4], small[64];
+	struct entry bulk[4], small[40];
 	unsigned int i, next_small = 0, bulks = 0, since = 0;
 	struct kcopyd_fifo fifo;
 

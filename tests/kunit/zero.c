@@ -256,7 +256,9 @@ static void expect_rejected(struct copy *zero, unsigned int flags, int err)
 
 static void not_called(int read_err, unsigned int write_err, void *context)
 {
-	KUNIT_FAIL((struct kunit *)context, "a callback of what was rejected");
+	struct kunit *test = context;
+
+	KUNIT_FAIL(test, "a callback of what was rejected");
 }
 
 static void zero_rejected(struct kunit *test)

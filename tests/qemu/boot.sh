@@ -198,6 +198,24 @@ choose_accel()
 	[[ $accel == kvm ]] || say 'KVM does not work here: emulating (slower)'
 }
 
+# run_guest : sets $late and $killed
+run_guest()
+{
+	start "$accel" "$work/initramfs" "$console" "$stream"
+	late='' killed=''
+	[[ -z $kill_after ]] || end_suddenly
+	finish "$timeout" || late=y
+}
+
+# emulation_failed : the kernel ran into a breakpoint of its own before its first process.
+# It puts them where it is about to change its code, and takes them out again; now and
+# then an emulated CPU still sees one.
+emulation_failed()
+{
+	[[ $accel == tcg && -z $late && ! -s $work/status ]] &&
+		grep -aqE 'int3: [0-9a-f]+ \[#1\]' "$work/console"
+}
+
 monitor() { printf '%s\n' "$1" >"$work/monitor.in"; }
 
 # sysrq KEY : until the guest has answered and is silent again; fails if it does not
@@ -275,10 +293,11 @@ exec {stream}> >(cat)
 reader=$!
 console=$stream
 [[ -n $stream_console ]] || exec {console}>/dev/null
-start "$accel" "$work/initramfs" "$console" "$stream"
-late='' killed=''
-[[ -z $kill_after ]] || end_suddenly
-finish "$timeout" || late=y
+run_guest
+if emulation_failed; then
+	say 'the emulated CPU failed while the kernel changed its own code: once more'
+	run_guest
+fi
 exec {stream}>&-
 if [[ -n $killed ]]; then
 	late=''

@@ -15,18 +15,4 @@ kdir=$("$here/kernel.sh" headers "$1")
 shift
 root=${kdir%/usr/src/*}
 [[ -x $root/usr/bin/make ]] || exec make KDIR="$kdir" "$@"
-
-# There, all else has the path that it has here.
-as=()
-((UID == 0)) || as=(--map-root-user)
-# shellcheck disable=SC2016 # expanded by the shell in there
-exec unshare --mount "${as[@]}" -- sh -eu -c '
-	root=$1
-	shift
-	for dir in /dev /proc /tmp "$PWD" "$1"; do
-		mkdir -p "$root$dir"
-		mount --rbind "$dir" "$root$dir"
-	done
-	shift
-	exec chroot "$root" env -C "$PWD" PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' \
-	sh "$root" "$cache" make KDIR="${kdir#"$root"}" "$@"
+exec "$here/in-root.sh" "$root" make KDIR="${kdir#"$root"}" "$@"

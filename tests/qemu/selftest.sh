@@ -55,6 +55,24 @@ ended()
 	return 1
 }
 
+# broken_qemu TIMES : a QEMU that fails so often as an emulated CPU does now and then
+broken_qemu()
+{
+	mkdir -p "$work/bin"
+	printf '%s' "$1" >"$work/times"
+	cat >"$work/bin/qemu-system-x86_64" <<-EOT
+		#!/bin/bash
+		times=\$(<$work/times)
+		((times)) || exec $(command -v qemu-system-x86_64) "\$@"
+		echo -n \$((times - 1)) >$work/times
+		for arg; do
+			[[ \$arg != file,id=console,* ]] ||
+				echo 'Oops: int3: 0000 [#1] SMP NOPTI' >"\${arg##*logfile=}"
+		done
+	EOT
+	chmod +x "$work/bin/qemu-system-x86_64"
+}
+
 # interrupted SIGNAL CODE : neither QEMU nor (unless killed) a file is left
 interrupted()
 {
@@ -152,6 +170,12 @@ stock()
 	check 'what was reported before the kill is told' 120 'WARNING: fake' --kill-after 2 \
 		<<<'echo "WARNING: fake" >/dev/kmsg; echo kill me >/dev/ttyS3; sleep 100'
 	check 'not killed before it wants it' 3 . --kill-after 0 <<<'echo x; sleep 1; exit 3'
+	broken_qemu 1
+	KCOPYD_ACCEL=tcg PATH=$work/bin:$PATH check 'an emulated CPU fails: once more' 0 '^up$' \
+		<<<'echo up'
+	broken_qemu 2
+	KCOPYD_ACCEL=tcg PATH=$work/bin:$PATH check '... but not again and again' 123 'int3' \
+		<<<'echo up'
 	interrupted TERM 143
 	interrupted HUP 129
 	interrupted KILL 137

@@ -241,7 +241,7 @@ if ((${#scenarios[@]})); then
 		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
-		--module "$modules/kcopyd_costs.ko" \
+		--module "$modules/kcopyd_costs.ko" --module "$modules/kcopyd_refuse.ko" \
 		--module "$modules/kcopyd-dm.ko" --module "$modules/kcopyd-dm-skeleton.ko" \
 		--module "$modules/kcopyd-mirror.ko" --module "$modules/kcopyd-snapshot.ko" \
 		tests/system/guest.sh "${scenarios[@]}"
@@ -249,9 +249,8 @@ fi
 
 if ((${#clients[@]})); then
 	build "$kernel"
-	kdir=$(tests/qemu/kernel.sh headers "$kernel")
 	code=0
-	run tests/clients/build.sh "$kdir" "$work/targets" >"$work/built" || code=$?
+	run tests/clients/build.sh "$kernel" "$work/targets" >"$work/built" || code=$?
 	cat "$work/built"
 	passed=$((passed + $(grep -c '^ok  ' "$work/built" || true)))
 	failed=$((failed + $(grep -c '^FAILED ' "$work/built" || true)))

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
+# shellcheck disable=SC2015,SC2034,SC2086,SC2154 # they share variables with guest.sh
+#
+# What a device does not know it does not do, and that is told: newer kernels tell it
+# apart from other failures. The device is r, on nb unless told.
+
+# refuses OPERATION [DEVICE]
+refuses() {
+	local table="0 32768 refuse ${2:-/dev/nb} 0 $1"
+	if [ -b /dev/mapper/r ]; then
+		dmsetup suspend r --noudevsync && dmsetup load r --table "$table" &&
+			dmsetup resume r --noudevsync || fail 'r cannot be changed'
+	else
+		dm r "$table"
+	fi
+}
+
+# Alone, and together with another
+writes() {
+	refuses write
+	copy src=/dev/na dst=/dev/mapper/r count=32768
+	expect failed 0 0x1
+	copy src=/dev/na dst=/dev/nc,/dev/mapper/r ignore_error=1 count=32768
+	expect done-with-errors 0 0x2
+	check /dev/nc 1 0 32768
+	check /dev/nb 2
+}
+
+# As another failure, where it is not told apart
+reads() {
+	refuses read
+	copy src=/dev/mapper/r dst=/dev/nc
+	case $read_err in
+	-5 | -95) expect failed $read_err 0x0 ;;
+	*)	expect failed -95 0x0 ;;
+	esac
+	check /dev/nc 3
+}
+
+reads_back() {
+	refuses read
+	copy src=/dev/na dst=/dev/nc,/dev/mapper/r ignore_error=1 verify=1 count=32768
+	expect done-with-errors 0 0x2
+	check /dev/nc 1 0 32768
+}
+
+flushes() {
+	no_null_blk nb
+	null_blk nb cache_size=1
+	refuses flush
+	copy src=/dev/na dst=/dev/mapper/r count=32768 flush=1
+	expect failed 0 0x1
+}
+
+# Then it gets them as data. The first one asked for is not the last.
+zeroes() {
+	modprobe loop
+	dd if=/dev/zero of=/tmp/loop bs=1M count=16 2>/dev/null
+	loop=$(losetup -f) && losetup "$loop" /tmp/loop || fail 'no loop device'
+	fill "$loop" 2
+	refuses zero "$loop"
+	dd if=/dev/zero of=/dev/na bs=1M seek=4 count=8 conv=notrunc 2>/dev/null
+	copy_ok src=/dev/na dst=/dev/mapper/r count=32768 detect_zeroes=1
+	check /dev/mapper/r 1 0 8192
+	check /dev/mapper/r 1 24576 8192
+	cmp -n 8388608 /dev/mapper/r /dev/zero 4194304 0 || fail 'no zeroes'
+	dmsetup remove r --noudevsync
+	losetup -d "$loop"
+	rm /tmp/loop
+}
+
+# is TEXT : at the end of the mirror's state
+is() {
+	dmsetup status m | grep -q " $1\$" || fail "not $1: $(dmsetup status m)"
+}
+
+leg() {
+	refuses discard
+	dm m '0 32768 kmirror core 2 1024 nosync 2 /dev/na 0 /dev/mapper/r 0'
+	fill /dev/mapper/m 3 1000 8
+	is '32/32 1 AA 1 core'
+	refuses write
+	fill /dev/mapper/m 4 1000 8
+	is '31/32 1 AD 1 core'
+	check /dev/mapper/m 4 1000 8
+	check /dev/nb 3 1000 8
+}
+
+log() {
+	no_null_blk nb
+	null_blk nb
+	refuses discard
+	dm m "0 32768 kmirror disk 3 /dev/mapper/r 1024 nosync 2 /dev/na 0 /dev/nc 0"
+	fill /dev/mapper/m 3 1000 8
+	is A
+	refuses write
+	fill /dev/mapper/m 4 5000 8
+	is D
+}
+
+# each NAME FUNCTION
+each() {
+	local name
+	for name in na nb nc; do
+		null_blk $name
+	done
+	fill /dev/na 1
+	fill /dev/nb 2
+	fill /dev/nc 3
+	case_ "$@"
+	no_dm
+	no_null_blks
+}
+
+modprobe kcopyd-mirror && modprobe kcopyd_refuse || fail 'no kcopyd-mirror or kcopyd_refuse'
+each 'writes' writes
+each 'reads' reads
+each 'reading back' reads_back
+each 'flushes' flushes
+each 'zeroes' zeroes
+each 'writes of a leg of a mirror' leg
+each 'writes of the log of a mirror' log
+for name in kcopyd-mirror kcopyd_refuse kcopyd-dm; do
+	rmmod $name || echo "FAILED  $scenario: $name cannot be unloaded"
+done
