@@ -19,7 +19,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kernels='6.12 7.3' scenarios=smoke
-full='' stages=(build unit model runner system) beside=(kunit kills demo kernels bench)
+full='' stages=(build unit model runner system) beside=(kunit clients kills demo kernels bench)
 if [ "${1-}" = --full ]; then
 	shift
 	full=--full
@@ -116,7 +116,11 @@ for name; do
 	runner)	stage runner tests/qemu/selftest.sh ;;
 	demo)	stage demo tests/demo.sh ;;
 	kunit)	stage kunit tests/kunit/run.sh ;;
-	system)	stage system tests/system/run.sh ;;
+	# Without those that have a stage of their own.
+	system)	mapfile -t names < <(basename -as .sh tests/system/scenarios/*.sh |
+			grep -vE '^(client-.*|torture|kills)$')
+		stage system tests/system/run.sh "${names[@]}" ;;
+	clients) stage clients tests/system/run.sh client-{mirror,snapshot,stack,thin} torture ;;
 	kills)	stage kills tests/system/run.sh kills ;;
 	kernels)
 		for kernel in $kernels; do
@@ -132,7 +136,7 @@ for name; do
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
 	# One of them, to see that make mutate works.
 	mutate)	stage mutate tests/mutate.sh args-cut-number ;;
-	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills demo kernels bench install races mutate" >&2
+	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit clients kills demo kernels bench install races mutate" >&2
 		exit 2 ;;
 	esac
 done
