@@ -280,20 +280,25 @@ inline int stored::open(const dm::arguments &args) noexcept
 
 inline int stored::open_devices() noexcept
 {
-	const bool reads = role_ == role::snapshot && !args_.discard_passdown_origin;
+	int r = origin_.open(target_, args_.origin);
 
-	if (const int r = reads ? origin_.open_to_read(target_, args_.origin) :
-				  origin_.open(target_, args_.origin))
+	/*
+	 * A snapshot does not write there. But it is not the first choice: device-mapper opens
+	 * a device once for a table, and anew if it is to be written, too.
+	 */
+	if (r != 0 && role_ == role::snapshot)
+		r = origin_.open_to_read(target_, args_.origin);
+	if (r != 0)
 		return target_.fail("The origin cannot be opened", r);
-	if (const int r = cow_.open(target_, args_.cow))
+	r = cow_.open(target_, args_.cow);
+	if (r != 0)
 		return target_.fail("The COW device cannot be opened", r);
 	if (kdm_bdev(origin_.get()) == kdm_bdev(cow_.get()))
 		return target_.fail("The origin and the COW device are the same");
 	args_.origin = origin_.name();
 	args_.cow = cow_.name();
-	if (const int r = io_.create())
-		return target_.fail("No memory for I/O", r);
-	return 0;
+	r = io_.create();
+	return r != 0 ? target_.fail("No memory for I/O", r) : 0;
 }
 
 /* That of the table, or of the store. */
@@ -580,7 +585,7 @@ inline int stored::claim(stored *&from) noexcept
 	if (!is_left())
 		return -KDM_EAGAIN;
 	from = user_of_store();
-	if (from && !can_take_over(*from))
+	if (from && (from->taken_ || !can_take_over(*from)))
 		return -kcopyd::ebusy;
 	is_ = condition::loading;
 	nr_joined++;

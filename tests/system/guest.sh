@@ -173,7 +173,14 @@ dm() {
 	[ -b "/dev/mapper/$1" ] || fail "no /dev/mapper/$1"
 }
 
-no_dm() { dmsetup remove_all --noudevsync --force >/dev/null 2>&1; }
+# What is suspended would hang, and with it what is on it.
+no_dm() {
+	dmsetup info -c --noheadings --separator ' ' -o name,suspended 2>/dev/null |
+		while read -r name is; do
+			[ "$is" != Suspended ] || dmsetup resume "$name" --noudevsync
+		done >/dev/null 2>&1
+	dmsetup remove_all --noudevsync --force >/dev/null 2>&1
+}
 
 # bad NAME FIRST LAST : these sectors of a null_blk cannot be read or written
 bad() {

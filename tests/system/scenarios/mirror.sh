@@ -411,8 +411,7 @@ log_holds() {
 	bad nl 0 100
 	fill /dev/mapper/m 2 100 100 &
 	write=$!
-	sleep 3
-	dmsetup status m | grep -q " 3 disk $nl D\$" || fail "state: $(dmsetup status m)"
+	until_ 30 log_failed
 	[ -d /proc/$write ] || fail 'the write was not held'
 	good nl 0 100
 	until_ 30 ended $write
@@ -427,8 +426,10 @@ log_is_dead() {
 	bad nl 0 2047
 	mirror 'disk 3 /dev/nl 1024 nosync' '/dev/na /dev/nb' handle_errors
 	until_ 10 events_came
-	dmsetup status m | grep -q " 3 disk $nl D\$" || fail "state: $(dmsetup status m)"
+	log_failed || fail "state: $(dmsetup status m)"
 }
+
+log_failed() { dmsetup status m | grep -q " 3 disk $nl D\$"; }
 
 events_came() { [ "$(dmsetup info -c --noheadings -o events m)" -gt 0 ]; }
 
@@ -479,9 +480,10 @@ limited() {
 limited_write() {
 	local begin n first
 	fill /dev/na 1
-	slow 300
+	slow 1000
 	mirror "$core" '/dev/na /dev/mapper/slow'
 	message pause
+	sleep 2
 	n=$(in_sync) first=$((n * 1024))
 	[ $n -lt 48 ] || fail "$n regions are in sync before it could be told"
 	message rate 10
@@ -491,6 +493,7 @@ limited_write() {
 	fill /dev/mapper/m 2 $first 4096
 	# A region alone would take 51 s.
 	[ $(($(seconds) - begin)) -lt 30 ] || fail "a write took $(($(seconds) - begin)) s"
+	sleep 3
 	n=$(in_sync)
 	sleep 3
 	! at_least $((n + 3)) || fail "from $n to $(in_sync) regions, without a limit"

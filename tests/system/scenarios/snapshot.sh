@@ -653,8 +653,8 @@ bad_store() {
 }
 
 # A COW device that hangs is no reason for other snapshots not to come and go.
-hangs() {
-	local write remove other i=0
+cow_hangs() {
+	local before write remove other i=0
 	fill /dev/na 1
 	wipe /dev/nb
 	wipe /dev/nc
@@ -662,9 +662,14 @@ hangs() {
 	dm snap '0 65536 ksnapshot /dev/na /dev/mapper/stuck P 16'
 	dm origin '0 65536 ksnap-origin /dev/na'
 	dmsetup suspend stuck --noudevsync || fail 'it goes on'
+	before=$(allocated)
 	fill /dev/mapper/origin 2 1000 8 &
 	write=$!
-	sleep 1
+	while [ $i -lt 300 ] && [ "$(allocated)" = "$before" ]; do
+		i=$((i + 1))
+		sleep 0.1
+	done
+	i=0
 	dmsetup remove snap --noudevsync &
 	remove=$!
 	sleep 1
@@ -724,7 +729,7 @@ each 'one of a transient snapshot' transient_takes_over
 each 'one whose store has grown' takes_over_grown
 each 'an invalid one stays so' stays_invalid
 each 'one that is full is invalid before the origin changes' full_in_order
-each 'a COW device that hangs, and another one' hangs
+each 'a COW device that hangs, and another one' cow_hangs
 each 'of an origin that cannot be written' protected
 each 'a merge' merge
 each 'a merge that takes over' merge_takes_over
