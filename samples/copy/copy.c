@@ -354,6 +354,10 @@ static void free_slices(void)
 	for (i = 0; slices && i < SLICES; i++)
 		kfree(slices[i].request);
 	kvfree(slices);
+	/* The parameter can be read until the module is gone. */
+	mutex_lock(&lock);
+	nr_bad = 0;
+	mutex_unlock(&lock);
 	kvfree(bad_ranges);
 }
 
