@@ -11,9 +11,10 @@
 # --full runs the same tests for longer: KCOPYD_TORTURE_SECONDS is 1800 unless
 # it is set, as KCOPYD_KILLS is 500 and KCOPYD_POINTS 60, and KCOPYD_TORTURE_SEED is drawn
 # unless it is set. And there is more: the suites about things that happen at the same
-# moment on a kernel that finds data races; and instead of a little of everything on the
-# kernels besides 6.1 all system tests, on those of KERNELS ("6.1 6.12 7.3" unless it is
-# set); and what installs it, in a clean system.
+# moment on a kernel that finds data races; the KUnit suites on a debug kernel from 7.3's
+# source; instead of a little of everything on the kernels besides 6.1 all system tests, on
+# those of KERNELS ("6.1 6.12 7.3" unless it is set); and what installs it, in a clean
+# system.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +23,7 @@ full='' stages=(build unit model runner system) beside=(kunit kills demo kernels
 if [ "${1-}" = --full ]; then
 	shift
 	full=--full
-	beside+=(install races)
+	beside+=(install races kunit-7.3)
 	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_POINTS="${KCOPYD_POINTS:-60}"
@@ -114,6 +115,7 @@ for name; do
 	runner)	stage runner tests/qemu/selftest.sh ;;
 	demo)	stage demo tests/demo.sh ;;
 	kunit)	stage kunit tests/kunit/run.sh ;;
+	kunit-7.3) stage kunit-7.3 tests/kunit/run.sh --kernel debug-7.3 ;;
 	system)	stage system tests/system/run.sh ;;
 	kills)	stage kills tests/system/run.sh kills ;;
 	kernels)
@@ -128,7 +130,7 @@ for name; do
 	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
 			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
-	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills demo kernels bench install races" >&2
+	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit kills demo kernels bench install races kunit-7.3" >&2
 		exit 2 ;;
 	esac
 done
