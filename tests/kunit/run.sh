@@ -7,8 +7,8 @@
 #
 #	run.sh [--kernel KERNEL] [--no-leak-scan] [SUITE...]
 #
-# Of the suites that use disks, run only these. The kernel is debug-6.1, or kcsan-6.1,
-# which finds data races. The scan for memory that was lost takes a minute.
+# Of the suites that use disks, run only these. The kernel is debug-6.1, debug-7.3, or
+# kcsan-6.1, which finds data races. The scan for memory that was lost takes a minute.
 #
 # KCOPYD_KUNIT_LOG names a file that keeps the kernel's console.
 set -euo pipefail
@@ -25,7 +25,7 @@ while :; do
 	esac
 done
 
-tests/qemu/deps.sh build boot lint
+tests/qemu/deps.sh build boot roots lint
 
 work=$(mktemp -d)
 child=
@@ -52,15 +52,14 @@ run() {
 	return "$rc"
 }
 
-kdir=$(tests/qemu/kernel.sh headers "$kernel")
 # W=1 as in tests/build.sh, or all would be compiled again.
-if ! run make -j"$(nproc)" modules KDIR="$kdir" W=1 >"$work/make" 2>&1; then
+if ! run tests/qemu/make.sh "$kernel" -j"$(nproc)" modules W=1 >"$work/make" 2>&1; then
 	cat "$work/make"
 	echo "FAILED  the modules do not build"
 	echo "0 passed, 1 failed"
 	exit 1
 fi
-dir=$(make -s builddir KDIR="$kdir")
+dir=$(tests/qemu/make.sh "$kernel" -s builddir)
 cp "$dir"/kcopyd.ko "$dir"/kcopyd_kunit.ko "$work"
 
 # The suites there are, and the parser of KTAP that the kernel's own tool uses.
@@ -70,7 +69,8 @@ tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testin
 
 boot=0
 # Some suites take a minute or two, all of them ten.
-run tests/qemu/boot.sh --kernel "$kernel" --timeout "$(($# == 0 || $# > 4 ? 2400 : 500))" --log "$work/console" "${leaks[@]}" \
+# Newer kernels run none unless told.
+run tests/qemu/boot.sh --kernel "$kernel" --append kunit.autorun=1 --timeout "$(($# == 0 || $# > 4 ? 2400 : 500))" --log "$work/console" "${leaks[@]}" \
 	--module "$work/kcopyd.ko" --module "$work/kcopyd_kunit.ko" \
 	tests/kunit/guest.sh "$@" >"$work/boot" 2>&1 || boot=$?
 touch "$work/console"

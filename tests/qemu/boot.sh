@@ -4,7 +4,8 @@
 # boot.sh [OPTION...] SCRIPT [ARG...] : boots a kernel in QEMU, runs a shell
 # script there as root and ends with the script's exit code.
 #
-#   --kernel NAME         a kernel of kernel.sh (default 6.1), or debug-6.1, kcsan-6.1
+#   --kernel NAME         a kernel of kernel.sh (default 6.1), or debug-6.1, debug-7.3,
+#                         kcsan-6.1
 #   --cpus N              default 2
 #   --mem MB              default 1024
 #   --append STRING       more kernel arguments

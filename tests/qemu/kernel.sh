@@ -44,7 +44,7 @@ select_kernel()
 {
 	local suites
 	IFS=$'\t' read -r _ suites compiler compiler_suites < <(table | grep "^$1"$'\t' || true) ||
-		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(and debug-6.1, kcsan-6.1)"
+		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(and debug-6.1, debug-7.3, kcsan-6.1)"
 	read -ra suites <<<"$suites"
 	private_apt "$1" "${suites[@]}"
 }
@@ -81,8 +81,7 @@ build_headers()
 	ln -s "$(cd "$dir" && echo usr/src/linux-headers-*-amd64)" "$dir/kdir"
 }
 
-# A small system with the headers, whose own compiler it is that builds: the tools in
-# the packages are made for its libraries.
+# build_root DIR PACKAGE... : a small system with a compiler that can build for the kernel
 build_root()
 {
 	local dir=$1 suite sources=() log=$cache/root.log
@@ -99,12 +98,18 @@ build_root()
 		die "no system with $compiler can be made (see above)"
 	}
 	rm -rf "$dir"/var/{cache/apt,lib/apt/lists}/*
-	ln -s "$(cd "$dir" && echo usr/src/linux-headers-*-amd64)" "$dir/kdir"
+}
+
+# Not only the compiler: the tools in the packages are made for the system's libraries.
+build_headers_root()
+{
+	build_root "$@"
+	ln -s "$(cd "$1" && echo usr/src/linux-headers-*-amd64)" "$1/kdir"
 }
 
 headers()
 {
-	from_packages "headers-$1" "$([[ -n $compiler ]] && echo build_root || echo build_headers)" \
+	from_packages "headers-$1" "$([[ -n $compiler ]] && echo build_headers_root || echo build_headers)" \
 		linux-headers-amd64
 	readlink -f "$entry/kdir"
 }
@@ -173,28 +178,30 @@ check_config()
 		}' "$1" "$2"
 }
 
-# config FLAVOUR : of what is built here, with a line for each option
+# config FLAVOUR KERNEL : of what is built here, with a line for each option: those of
+# debug.config, but for what FLAVOUR.config and debug-KERNEL.config have instead
 config()
 {
-	local names
+	local lines part names
 
-	if [[ $1 == debug ]]; then
-		cat "$here/debug.config"
-		return
-	fi
-	names=$(grep -o '^\(# \)\?CONFIG_[A-Z0-9_]*' "$here/$1.config" | sed 's/^# //')
-	grep -vwF "$names" "$here/debug.config"
-	cat "$here/$1.config"
+	lines=$(<"$here/debug.config")
+	for part in "$here/$1.config" "$here/debug-$2.config"; do
+		[[ -f $part && $part != "$here/debug.config" ]] || continue
+		names=$(grep -o '^\(# \)\?CONFIG_[A-Z0-9_]*' "$part" | sed 's/^# //')
+		lines=$(grep -vwF "$names" <<<"$lines" && cat "$part")
+	done
+	printf '%s\n' "$lines"
 }
 
 build_debug()
 {
 	local dir=$1 flavour=$2 kernel=$3 version=$4 build=$1/build tar gone release log
+	local in_root=()
 
 	run_make()
 	{
 		# If this shell is killed, the build goes with it.
-		setpriv --pdeathsig TERM make -s -C "$build" "$@" \
+		setpriv --pdeathsig TERM "${in_root[@]}" make -s -C "$build" "$@" \
 			>>"$log" 2>&1 </dev/null && return
 		tail -n 20 "$log" >&2
 		die "the debug kernel does not build: see $log"
@@ -205,23 +212,33 @@ build_debug()
 	mkdir "$build"
 	tar -xf "$tar" -C "$build" --strip-components=1
 	rm -rf "${dir:?}/usr"
+	if [[ -n $compiler ]]; then
+		mkdir "$dir/root"
+		build_root "$dir/root" flex bison bc libelf-dev libssl-dev xz-utils kmod cpio perl
+		ln -s "gcc-${compiler#g++-}" "$dir/root/usr/bin/gcc"
+		ln -s "$compiler" "$dir/root/usr/bin/g++"
+		# Where make.sh looks for it
+		mv "$build" "$dir/root/usr/src/linux"
+		ln -s root/usr/src/linux "$build"
+		in_root=("$here/in-root.sh" "$dir/root")
+	fi
 	log=$cache/$flavour-$kernel/build.log
 	: >"$log"
 	unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT ARCH CROSS_COMPILE
-	config "$flavour" >"$dir/config"
+	config "$flavour" "$kernel" >"$dir/config"
 	run_make KCONFIG_ALLCONFIG="$dir/config" allnoconfig
 	gone=$(check_config "$dir/config" "$build/.config")
 	[[ -z $gone ]] ||
-		die "$flavour.config: Kconfig dropped $(tr '\n' ' ' <<<"$gone")"
+		die "the $flavour kernel: Kconfig dropped $(tr '\n' ' ' <<<"$gone")"
 	# See kcsan.config; modules are instrumented without being told.
 	run_make -j"$(nproc)" bzImage modules KCSAN_SANITIZE=n
 	run_make modules_install INSTALL_MOD_PATH="$dir" DEPMOD=true
-	make -s -C "$build" kernelrelease >"$dir/version"
+	"${in_root[@]}" make -s -C "$build" kernelrelease >"$dir/version"
 	release=$(<"$dir/version")
 	cp "$build/arch/x86/boot/bzImage" "$dir/vmlinuz"
-	rm "$dir/lib/modules/$release"/{build,source}
+	rm -f "$dir/lib/modules/$release"/{build,source}
 	depmod -b "$dir" "$release"
-	prune "$build"
+	prune "$(readlink -f "$build")"
 }
 
 # prune BUILD : leaves what the build of a module needs, the symbols, and
@@ -255,12 +272,12 @@ debug()
 	refresh_lists 1440
 	version=$(closure "linux-source-$kernel")
 	version=${version#*=}
-	key=$({ echo "$recipe"; gcc --version | sed -n 1p; config "$flavour"; } |
+	key=$({ echo "$recipe"; gcc --version | sed -n 1p; config "$flavour" "$kernel"; } |
 		sha256sum | cut -c 1-12)
 	cached "$flavour-$kernel" "${version}_$key" build_debug "$flavour" "$kernel" "$version"
 	print_image
 	echo "SYSTEM_MAP=$entry/build/System.map"
-	echo "KDIR=$entry/build"
+	echo "KDIR=$(readlink -f "$entry/build")"
 }
 
 build_source()
@@ -287,7 +304,7 @@ source_tree()
 find_cache
 [[ $1 == list ]] || select_kernel "${2##*-}"
 case $1:${2-} in
-list:)		table | cut -f1; printf '%s\n' debug-6.1 kcsan-6.1 ;;
+list:)		table | cut -f1; printf '%s\n' debug-6.1 debug-7.3 kcsan-6.1 ;;
 headers:debug-* | headers:kcsan-*)
 	facts=$(debug "${2%%-*}" "${2#*-}"); sed -n 's/^KDIR=//p' <<<"$facts" ;;
 image:debug-* | image:kcsan-*) debug "${2%%-*}" "${2#*-}" ;;
