@@ -234,7 +234,7 @@ compilers()
 {
 	local PATH=/tmp/instead:$PATH
 	rm -rf build
-	one_line 'g++-12 is not installed, .*install it' hidden g++-12 make -s KDIR="$kdir"
+	one_line 'g++-12 is not installed, .*install it (Debian.s package g++-12)' hidden g++-12 make -s KDIR="$kdir"
 	one_line 'gcc-12 is not installed, .*install it' hidden gcc-12 make -s KDIR="$kdir"
 	# shellcheck disable=SC2016 # the program's
 	instead g++-12 'case $1 in -dumpversion) echo 11 ;; *) exec /usr/bin/g++-12 "$@" ;; esac'
