@@ -222,13 +222,12 @@ no_headers()
 
 # hidden PROGRAM COMMAND... : as if it were not installed
 hidden()
-{
-	local code=0
-	mv "/usr/bin/$1" /tmp/hidden
-	"${@:2}" || code=$?
-	mv /tmp/hidden "/usr/bin/$1"
-	return $code
-}
+(
+	program=/usr/bin/$1
+	mv "$program" /tmp/hidden
+	trap 'mv /tmp/hidden "$program"' EXIT
+	"${@:2}"
+)
 
 compilers()
 {
