@@ -107,7 +107,7 @@ goals-in = $(filter $(1),$(MAKECMDGOALS))
 written := $(if $(call goals-in,install uninstall),$(module-dir) $(example-dir))	\
 	$(if $(call goals-in,install uninstall install-headers),$(include-dir))		\
 	$(if $(call goals-in,install-dkms),$(dkms-dir))					\
-	$(if $(call goals-in,install-tools),$(DESTDIR)$(PREFIX))
+	$(if $(call goals-in,install-tools uninstall-tools),$(DESTDIR)$(PREFIX))
 $(foreach dir,$(written),$(if $(shell d=$(dir); while [ ! -e $$d ]; do d=$$(dirname $$d); done;	\
 	[ -d $$d ] && [ -w $$d ] && echo yes),,						\
 	$(error You may not write $(dir): run it as root, as sudo make $(MAKECMDGOALS), or say DESTDIR=<directory>)))
@@ -159,7 +159,7 @@ STRIP ?= -s
 kcopyctl := build/kcopyctl/kcopyctl
 kcopyctl-objs := $(patsubst tools/kcopyctl/%.cpp,build/kcopyctl/%.o,$(wildcard tools/kcopyctl/*.cpp))
 
-.PHONY: tools install-tools
+.PHONY: tools install-tools uninstall-tools
 tools: $(kcopyctl)
 
 $(kcopyctl): $(kcopyctl-objs)
@@ -174,12 +174,20 @@ build/kcopyctl/main.o: VERSION
 
 -include $(kcopyctl-objs:.o=.d)
 
-install-tools: $(kcopyctl)
+build/kcopyctl.8: Documentation/kcopyctl.rst Documentation/build.sh
 	Documentation/build.sh man
+
+completion := $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kcopyctl
+manual-page := $(DESTDIR)$(PREFIX)/share/man/man8/kcopyctl.8
+
+install-tools: build/kcopyctl.8 $(kcopyctl)
 	install -D $(STRIP) -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
-	install -D -m 644 build/kcopyctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/kcopyctl.8
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	$(kcopyctl) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kcopyctl
+	install -D -m 644 build/kcopyctl.8 $(manual-page)
+	install -d $(dir $(completion))
+	$(kcopyctl) completion bash >$(completion)
+
+uninstall-tools:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/kcopyctl $(manual-page) $(completion)
 
 .PHONY: clean
 clean:
@@ -217,6 +225,8 @@ help:
 	@echo 'make builddir       print where the modules are (KDIR as for make)'
 	@echo 'make tools          build the command kcopyctl'
 	@echo 'make install-tools  ... and install it with its manual page, below PREFIX'
+	@echo 'make uninstall-tools'
+	@echo '                    remove what that has installed'
 	@echo 'make clean          remove build/'
 	@echo 'make demo           copy a file system to three disks in a virtual machine'
 	@echo 'make check          build and test everything, and search the model'

@@ -271,7 +271,10 @@ nobody()
 # As the README says
 tools_by_make()
 {
-	apt-get install -y --no-install-recommends libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev
+	apt-get install -y --no-install-recommends libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev python3-sphinx
+	rm -rf build
+	one_line '^sphinx-build is not installed.*install python3-sphinx' hidden sphinx-build make -s install-tools
+	[ ! -e build/kcopyctl ] || fail 'something was built before'
 	make -s tools && make -s install-tools
 	/usr/local/sbin/kcopyctl copy --help >/tmp/said
 	grep -q -- --salvage /tmp/said || fail 'kcopyctl does not say what it can do'
