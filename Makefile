@@ -7,8 +7,19 @@
 # linked from another kernel's objects. Kbuild writes its output beside the
 # sources; each of these directories therefore holds links to the sources.
 
+# A directory with a space would be two, here and in the shell.
+goals-in = $(filter $(1),$(MAKECMDGOALS))
+ifneq ($(call goals-in,install% uninstall%),)
+$(foreach var,DESTDIR PREFIX KDIR RELEASE CURDIR,$(if $(filter 1,$(words x$($(var))x)),,	\
+	$(error $(var) must have no spaces: $(var)=$($(var)))))
+endif
+
 # KDIR: the build directory of the kernel to build for.
-ifneq ($(filter modules builddir install uninstall,$(or $(MAKECMDGOALS),modules)),)
+kernel-goals := $(filter modules builddir install uninstall,$(or $(MAKECMDGOALS),modules))
+ifeq ($(kernel-goals)$(if $(RELEASE),,$(KDIR)),uninstall)
+# Needs none: the headers of what was installed may be gone.
+release := $(or $(RELEASE),$(shell uname -r))
+else ifneq ($(kernel-goals),)
 running := $(shell uname -r)
 KDIR ?= $(patsubst %/Makefile,%,$(wildcard /lib/modules/$(running)/build/Makefile))
 ifneq ($(filter install,$(MAKECMDGOALS)),)
@@ -16,7 +27,7 @@ ifneq ($(filter install,$(MAKECMDGOALS)),)
 ifeq ($(strip $(KDIR)),)
 $(error No headers of the running kernel (/lib/modules/$(running)/build): install linux-headers-$(running), or say KDIR=<kernel build directory>)
 endif
-else ifneq ($(filter modules builddir,$(or $(MAKECMDGOALS),modules)),)
+else ifneq ($(filter modules builddir,$(kernel-goals)),)
 ifeq ($(strip $(KDIR)),)
 # Before a download that takes a while; stdout is for builddir.
 $(shell echo "No headers of the running kernel (/lib/modules/$(running)/build): taking Debian's 6.1 instead; say KDIR=<kernel build directory> for another." >&2)
@@ -26,20 +37,16 @@ ifeq ($(strip $(KDIR)),)
 $(error No kernel headers found: say KDIR=<kernel build directory>)
 endif
 endif
-ifeq ($(strip $(KDIR)),)
-# To uninstall needs none.
-release := $(running)
-else
 override KDIR := $(abspath $(KDIR))
 # What a build needs; packages of headers are several, and sources have to be prepared.
 absent := $(firstword $(foreach f,include/generated/utsrelease.h include/config/auto.conf	\
 	scripts/mod/modpost Makefile,$(if $(wildcard $(KDIR)/$(f)),,$(f))))
 ifneq ($(absent),)
+$(if $(filter uninstall,$(kernel-goals)),$(error $(KDIR) has no $(absent): say RELEASE=<release> instead of KDIR=))
 $(error $(KDIR) is no kernel to build for, it has no $(absent): say KDIR=/lib/modules/<release>/build with all of the package linux-headers-<release>, or a kernel's sources after make modules_prepare)
 endif
 # What uname -r says there; include/config/kernel.release may differ.
 release := $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
-endif
 endif
 
 build := build/$(release)
@@ -85,10 +92,14 @@ PREFIX ?= /usr/local
 
 # What is of use on a machine; the rest is samples and tests.
 installed-modules := kcopyd kcopyd-copy kcopyd-dm kcopyd-mirror kcopyd-snapshot
-module-dir := $(DESTDIR)/lib/modules/$(release)/updates/kcopyd
+modules-in = $(DESTDIR)/lib/modules/$(1)/updates/kcopyd
+module-dir := $(call modules-in,$(release))
+# The kernels that have them.
+releases = $(patsubst $(call modules-in,%),%,$(wildcard $(call modules-in,*)))
 
 # What administrators may want in /etc/modprobe.d/.
-example-dir := $(DESTDIR)/usr/share/doc/kcopyd/examples
+doc-dir := $(DESTDIR)/usr/share/doc/kcopyd
+example-dir := $(doc-dir)/examples
 
 # What modules outside the tree are built against; like a checkout, for client.mk.
 include-dir := $(DESTDIR)/usr/src/kcopyd
@@ -98,19 +109,35 @@ installed-headers := kcopyd.h kcopyd.hpp kcopyd_cpp_shim.cpp VERSION			\
 	targets/dm/module.h targets/dm/text.hpp
 
 # What DKMS builds from.
-dkms-dir = $(DESTDIR)/usr/src/kcopyd-$(shell cat VERSION)
+version := $(shell cat VERSION)
+dkms-dir := $(DESTDIR)/usr/src/kcopyd-$(version)
 dkms-sources = $(shell find Kbuild VERSION COPYING dkms.conf dkms kcopyd* core compat	\
 	include samples/copy targets -type f ! -path compat/features.h ! -name '.*' ! -name '*.o')
 
 # Before anything is built.
-goals-in = $(filter $(1),$(MAKECMDGOALS))
-written := $(if $(call goals-in,install uninstall),$(module-dir) $(example-dir))	\
-	$(if $(call goals-in,install uninstall install-headers),$(include-dir))		\
-	$(if $(call goals-in,install-dkms),$(dkms-dir))					\
-	$(if $(call goals-in,install-tools),$(DESTDIR)$(PREFIX))
+written := $(if $(call goals-in,install uninstall),$(module-dir))			\
+	$(if $(call goals-in,install uninstall install-dkms uninstall-dkms),$(example-dir))	\
+	$(if $(call goals-in,install install-headers install-dkms uninstall uninstall-dkms),$(include-dir))	\
+	$(if $(call goals-in,install-dkms install-dkms-sources uninstall-dkms),$(dkms-dir))	\
+	$(if $(call goals-in,install-tools uninstall-tools),$(DESTDIR)$(PREFIX))
 $(foreach dir,$(written),$(if $(shell d=$(dir); while [ ! -e $$d ]; do d=$$(dirname $$d); done;	\
 	[ -d $$d ] && [ -w $$d ] && echo yes),,						\
 	$(error You may not write $(dir): run it as root, as sudo make $(MAKECMDGOALS), or say DESTDIR=<directory>)))
+# Not over a checkout, nor over a package: what is in one's place would go with the other.
+$(foreach dir,$(filter $(include-dir) $(dkms-dir),$(written)),$(if			\
+	$(wildcard $(dir)/Makefile),							\
+	$(error $(dir) is a checkout, and make $(MAKECMDGOALS) has files of its own there: move the checkout)))
+packaged = $(shell dpkg -S $(abspath $(1)) 2>/dev/null | sed -n 's/: .*//p')
+unpackaged := $(if $(call goals-in,install% uninstall-dkms),$(dkms-dir))			\
+	$(if $(call goals-in,install%),$(include-dir))
+$(foreach dir,$(filter $(unpackaged),$(written)),					\
+	$(foreach package,$(call packaged,$(dir)),					\
+	$(error $(dir) belongs to the package $(package): first apt-get remove $(package))))
+ifneq ($(and $(RELEASE),$(call goals-in,uninstall)),)
+ifeq ($(filter $(RELEASE),$(releases) $(notdir $(wildcard $(include-dir)/build/*))),)
+$(error No modules of kcopyd for $(RELEASE) in $(call modules-in,$(RELEASE)); there are for: $(or $(releases),no kernel))
+endif
+endif
 ifneq ($(KEY)$(CERT),)
 $(foreach var,KEY CERT,$(if $(wildcard $($(var))),,					\
 	$(error $(var)=$($(var)) is no file: to sign the modules needs KEY=<private key> and CERT=<certificate>)))
@@ -118,38 +145,62 @@ endif
 
 # KEY and CERT: with what to sign. Without DESTDIR modprobe finds the modules at once.
 .PHONY: install
-install: modules install-headers
-	@install -d $(module-dir) $(example-dir)
-	@install -m 644 samples/mainline-names.conf $(example-dir)/
+install: modules install-headers install-example
+	@install -d $(module-dir)
 	@set -e; for name in $(installed-modules); do					\
 		install -m 644 $(build)/$$name.ko $(module-dir)/;			\
 		[ -z "$(KEY)" ] || $(KDIR)/scripts/sign-file sha256 "$(KEY)" "$(CERT)"	\
 			$(module-dir)/$$name.ko;					\
 	done
-	@cd $(build) && $(CURDIR)/dkms/symbols.sh keep $(release) $(abspath $(include-dir))
+	@dkms/symbols.sh keep $(release) $(build)/Module.symvers $(include-dir)
 	@[ -n "$(DESTDIR)" ] || depmod $(release)
 	@echo "The modules are in $(module-dir), what others are built against in $(include-dir)"
 	@[ -n "$(DESTDIR)" ] || dkms/trusted.sh "$(CERT)" >&2
 
-.PHONY: install-headers
+.PHONY: install-headers install-example
 install-headers:
 	@install -d $(include-dir)
 	@cp --parents -t $(include-dir) $(installed-headers)
 
-# The headers and the example stay as long as another kernel has modules.
+install-example:
+	@install -d $(example-dir)
+	@install -m 644 samples/mainline-names.conf $(example-dir)/
+
+# remove DIR,FILES: these files of a directory, and what is empty then.
+remove = if [ -d $(1) ]; then (cd $(1) && rm -f $(2)) &&				\
+	{ (cd $(1) && rmdir -p $(sort $(dir $(2)))) 2>/dev/null;			\
+	rmdir $(1) 2>/dev/null || echo "$(1) stays: it has files that are not from here"; }; fi
+
+# As long as any kernel has symbols, or DKMS the sources, there is a use for these.
+remove-shared = [ -d $(include-dir)/build ] || [ -d $(dkms-dir) ] || {			\
+	$(call remove,$(doc-dir),examples/mainline-names.conf);				\
+	$(if $(call packaged,$(include-dir)),:,$(call remove,$(include-dir),$(installed-headers))); }
+
+# The symbols of a kernel for which DKMS has modules are these.
 .PHONY: uninstall
 uninstall:
-	@rm -rf $(module-dir)
-	@dkms/symbols.sh drop $(release) $(include-dir)
-	@[ -d $(include-dir)/build ] || rm -rf $(include-dir) $(dir $(example-dir))
-	@[ -n "$(DESTDIR)" ] || depmod $(release)
+	@rm -f $(addprefix $(module-dir)/,$(addsuffix .ko,$(installed-modules)))
+	@cd $(DESTDIR)/lib/modules 2>/dev/null && rmdir -p $(release)/updates/kcopyd 2>/dev/null || :
+	@ls $(DESTDIR)/lib/modules/$(release)/updates/dkms/kcopyd.ko* >/dev/null 2>&1 ||	\
+		dkms/symbols.sh drop $(release) $(include-dir)
+	@$(remove-shared)
+	@[ -n "$(DESTDIR)" ] || [ ! -e /lib/modules/$(release)/modules.dep ] || depmod $(release)
+	@left="$(filter-out $(release),$(releases))"; [ -z "$$left" ] ||		\
+		echo "There are modules still for: $$left (make uninstall RELEASE=<release>)"
 
-.PHONY: install-dkms
-install-dkms:
+.PHONY: install-dkms install-dkms-sources uninstall-dkms
+install-dkms: install-dkms-sources install-headers install-example
+	@echo "For each kernel: dkms install kcopyd/$(version)"
+
+install-dkms-sources:
 	@install -d $(dkms-dir)
 	@cp --parents -t $(dkms-dir) $(dkms-sources)
-	@sed -i "s/#MODULE_VERSION#/$$(cat VERSION)/" $(dkms-dir)/dkms.conf
-	@echo "For each kernel: dkms install kcopyd/$$(cat VERSION)"
+	@sed -i "s/#MODULE_VERSION#/$(version)/" $(dkms-dir)/dkms.conf
+
+uninstall-dkms:
+	@[ -n "$(DESTDIR)" ] || [ ! -e /var/lib/dkms/kcopyd/$(version) ] || dkms remove kcopyd/$(version) --all
+	@$(call remove,$(dkms-dir),$(dkms-sources))
+	@$(remove-shared)
 
 # ---------------------------------------------------------------------------
 # kcopyctl, for the machine that it is built on
@@ -159,7 +210,7 @@ STRIP ?= -s
 kcopyctl := build/kcopyctl/kcopyctl
 kcopyctl-objs := $(patsubst tools/kcopyctl/%.cpp,build/kcopyctl/%.o,$(wildcard tools/kcopyctl/*.cpp))
 
-.PHONY: tools install-tools
+.PHONY: tools install-tools uninstall-tools
 tools: $(kcopyctl)
 
 $(kcopyctl): $(kcopyctl-objs)
@@ -174,12 +225,20 @@ build/kcopyctl/main.o: VERSION
 
 -include $(kcopyctl-objs:.o=.d)
 
-install-tools: $(kcopyctl)
+build/kcopyctl.8: Documentation/kcopyctl.rst Documentation/build.sh
 	Documentation/build.sh man
+
+completion := $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kcopyctl
+manual-page := $(DESTDIR)$(PREFIX)/share/man/man8/kcopyctl.8
+
+install-tools: build/kcopyctl.8 $(kcopyctl)
 	install -D $(STRIP) -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
-	install -D -m 644 build/kcopyctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/kcopyctl.8
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	$(kcopyctl) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kcopyctl
+	install -D -m 644 build/kcopyctl.8 $(manual-page)
+	install -d $(dir $(completion))
+	$(kcopyctl) completion bash >$(completion)
+
+uninstall-tools:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/kcopyctl $(manual-page) $(completion)
 
 .PHONY: clean
 clean:
@@ -212,11 +271,15 @@ help:
 	@echo 'make install        ... and install the modules, what others are built against,'
 	@echo '                    and an example for /etc/modprobe.d;'
 	@echo '                    KEY=<private key> CERT=<certificate> to sign them, DESTDIR=<root>'
-	@echo 'make uninstall      for this kernel; KDIR and DESTDIR as for make install'
-	@echo 'make install-dkms   the sources to where DKMS takes them from'
+	@echo 'make uninstall      for this kernel, or KDIR=<dir>, or RELEASE=<its uname -r>'
+	@echo 'make install-dkms   the sources to where DKMS takes them from, and what others'
+	@echo '                    are built against'
+	@echo 'make uninstall-dkms remove it from all kernels, and its sources'
 	@echo 'make builddir       print where the modules are (KDIR as for make)'
 	@echo 'make tools          build the command kcopyctl'
 	@echo 'make install-tools  ... and install it with its manual page, below PREFIX'
+	@echo 'make uninstall-tools'
+	@echo '                    remove what that has installed'
 	@echo 'make clean          remove build/'
 	@echo 'make demo           copy a file system to three disks in a virtual machine'
 	@echo 'make check          build and test everything, and search the model'

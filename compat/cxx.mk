@@ -41,6 +41,9 @@ kcopyd-cxx-flags = $(filter-out $(kcopyd-cxx-c-only),$(kcopyd-cxx-c-flags)) -g0	
 
 kcopyd-cxx-check := $(kcopyd-dir)/compat/check-cxx.sh
 
+# As Debian calls it.
+kcopyd-cxx-package = $(if $(CONFIG_CC_IS_CLANG),clang-,g++-)$(kcopyd-cc-major)
+
 # Ends the build in one line if a compiler is not there, or not one that will do. What was
 # named by hand may be of another version. It looks once.
 kcopyd-cc-name = $(lastword $(CC))
@@ -53,7 +56,7 @@ kcopyd-cxx-there = $(eval kcopyd-cxx-there :=)$(strip					\
 	$(if $(call kcopyd-found,$(kcopyd-cc-name)),,$(error				\
 		$(kcopyd-cc-name) is not installed, the compiler of this kernel: install it, or say CC=))	\
 	$(if $(call kcopyd-found,$(kcopyd-cxx-last)),,$(error				\
-		$(kcopyd-cxx-last) is not installed, the C++ compiler that belongs to $(kcopyd-cc-name): install it, or say KCOPYD_CXX=))	\
+		$(kcopyd-cxx-last) is not installed, the C++ compiler that belongs to $(kcopyd-cc-name): install it (Debian's package $(kcopyd-cxx-package)), or say KCOPYD_CXX=))	\
 	$(if $(shell $(KCOPYD_CXX) -std=gnu++20 -fsyntax-only -x c++ /dev/null 2>/dev/null && echo yes),,$(error	\
 		$(kcopyd-cxx-last) does not know C++20: kcopyd needs a kernel that is built with gcc 10, clang 14 or newer))	\
 	$(if $(filter $(kcopyd-cc-major),$(kcopyd-cxx-major)),,$(error			\

@@ -108,10 +108,44 @@ by_make()
 	consumers "$old"
 }
 
+# From its release, as if its headers were gone; of two kernels, and with a file that is not
+# from kcopyd.
 by_make_gone()
 {
-	make -s uninstall KDIR="$kdir"
+	one_line "No modules of kcopyd for 1.2.3 .* there are for: $old" make -s uninstall RELEASE=1.2.3
+	one_line 'say RELEASE=<release> instead of KDIR=' make -s uninstall KDIR=/nonexistent
+	mkdir -p /lib/modules/1.2.3/updates/kcopyd
+	make -s uninstall RELEASE=1.2.3 >/tmp/said
+	grep -q "^There are modules still for: $old " /tmp/said || fail "it says: $(cat /tmp/said)"
+	[ ! -e /lib/modules/1.2.3 ] || fail "left: $(find /lib/modules/1.2.3)"
+	there "$old" updates/kcopyd
+	touch /usr/src/kcopyd/other
+	make -s uninstall RELEASE="$old" KDIR=/nonexistent >/tmp/said
+	grep -q '^/usr/src/kcopyd stays' /tmp/said || fail "it says: $(cat /tmp/said)"
+	[ "$(find /usr/src/kcopyd ! -type d)" = /usr/src/kcopyd/other ] || fail "there is $(find /usr/src/kcopyd)"
+	rm -r /usr/src/kcopyd
 	gone "$old"
+}
+
+# What must not go by installing or uninstalling.
+spared()
+{
+	local goal root='/tmp/my root'
+	mkdir -p "$root" /tmp/my/usr/src
+	for goal in install uninstall install-dkms uninstall-dkms; do
+		one_line 'DESTDIR must have no spaces' make -s $goal KDIR="$kdir" DESTDIR="$root"
+		one_line 'DESTDIR must have no spaces' make -s $goal KDIR="$kdir" DESTDIR='/tmp/my '
+	done
+	one_line 'PREFIX must have no spaces' make -s uninstall-tools PREFIX="$root"
+	rmdir "$root"
+	cp -r . /tmp/my/usr/src/kcopyd
+	for goal in install uninstall install-headers install-dkms uninstall-dkms; do
+		one_line '/usr/src/kcopyd is a checkout' make -s $goal KDIR="$kdir" DESTDIR=/tmp/my
+		one_line '/usr/src/kcopyd is a checkout' make -s -C /tmp/my/usr/src/kcopyd $goal \
+			KDIR="$kdir" DESTDIR=/tmp/my
+	done
+	diff -r . /tmp/my/usr/src/kcopyd
+	rm -r /tmp/my
 }
 
 signed()
@@ -157,6 +191,14 @@ packages()
 	there "$old" updates/dkms
 	consumers "$old"
 	example /usr/share/doc/kcopyd-dkms/examples/mainline-names.conf
+	one_line 'belongs to the package kcopyd-dev: ' make -s install KDIR="$kdir"
+	one_line 'belongs to the package kcopyd-dkms: ' make -s install-dkms-sources
+	one_line 'belongs to the package kcopyd-d' make -s uninstall-dkms
+	make -s uninstall RELEASE="$old"
+	there "$old" updates/dkms
+	[ -s "/usr/src/kcopyd/build/$old/Module.symvers" ] || fail 'make uninstall took the symbols from DKMS'
+	dpkg --verify kcopyd-dev kcopyd-dkms >/tmp/said
+	[ ! -s /tmp/said ] || fail "not as packaged: $(cat /tmp/said)"
 }
 
 tools()
@@ -184,7 +226,11 @@ newer_kernel()
 
 packages_gone()
 {
-	apt-get purge -y kcopyd-dkms kcopyd-dev kcopyd-tools
+	apt-get purge -y kcopyd-dkms
+	make -s uninstall
+	dpkg --verify kcopyd-dev >/tmp/said
+	[ ! -s /tmp/said ] || fail "make uninstall took from a package: $(cat /tmp/said)"
+	apt-get purge -y kcopyd-dev kcopyd-tools
 	[ -z "$(find /usr -name '*kcopyctl*')" ] || fail "left: $(find /usr -name '*kcopyctl*')"
 	for kernel in /lib/modules/*; do
 		gone "${kernel##*/}"
@@ -195,15 +241,50 @@ packages_gone()
 
 by_dkms()
 {
-	make -s install-dkms install-headers
+	make -s install-dkms
 	dkms add "kcopyd/$version"
 	dkms build "kcopyd/$version" -k "$old"
+	[ ! -e /usr/src/kcopyd/build ] || fail 'symbols of what is not installed'
 	dkms install "kcopyd/$version" -k "$old"
 	there "$old" updates/dkms
 	[ -s "/usr/src/kcopyd/build/$old/Module.symvers" ] || fail 'no symbols for others'
-	dkms remove "kcopyd/$version" --all
-	[ ! -e "/usr/src/kcopyd/build/$old" ] || fail 'the symbols stay'
-	rm -rf "/usr/src/kcopyd-$version" /usr/src/kcopyd
+	example /usr/share/doc/kcopyd/examples/mainline-names.conf
+	consumers "$old"
+	dkms uninstall "kcopyd/$version" -k "$old"
+	[ ! -e /usr/src/kcopyd/build ] || fail 'the symbols stay'
+	dkms install "kcopyd/$version" -k "$old"
+	make -s uninstall-dkms
+	gone "$old"
+	[ ! -e "/usr/src/kcopyd-$version" ] || fail 'the sources are left'
+	[ ! -e /var/lib/dkms/kcopyd ] || fail 'DKMS still knows it'
+}
+
+# skipped KERNEL : DKMS does not try to build it, and calls that no error of the build
+skipped()
+{
+	local code=0
+	dkms build "kcopyd/$version" -k "$1" || code=$?
+	rm -r "/lib/modules/$1"
+	((code == 77)) || fail "$1: dkms build says $code"
+}
+
+by_dkms_not()
+{
+	local kernel
+	for kernel in 6.1.0-49-amd64 6.4.16 6.9.0 6.12.95+deb12-amd64 7.3.4 10.0.1; do
+		[[ $kernel =~ $(bash -c '. ./dkms.conf; echo "$BUILD_EXCLUSIVE_KERNEL"') ]] || fail "not $kernel"
+	done
+	make -s install-dkms
+	dkms add "kcopyd/$version"
+	for kernel in 5.10.0-30-amd64 6.0.0 6.5.0-14-generic 6.6.13 6.7.1 6.8.0-31-generic; do
+		mkdir "/lib/modules/$kernel"
+		ln -s "$kdir" "/lib/modules/$kernel/build"
+		skipped "$kernel"
+	done
+	mkdir -p /lib/modules/6.12.0-small/build/include
+	sed '/CONFIG_BLK_DEV_DM=/d' "$kdir/.config" >/lib/modules/6.12.0-small/build/.config
+	skipped 6.12.0-small
+	make -s uninstall-dkms
 	gone "$old"
 }
 
@@ -222,19 +303,18 @@ no_headers()
 
 # hidden PROGRAM COMMAND... : as if it were not installed
 hidden()
-{
-	local code=0
-	mv "/usr/bin/$1" /tmp/hidden
-	"${@:2}" || code=$?
-	mv /tmp/hidden "/usr/bin/$1"
-	return $code
-}
+(
+	program=/usr/bin/$1
+	mv "$program" /tmp/hidden
+	trap 'mv /tmp/hidden "$program"' EXIT
+	"${@:2}"
+)
 
 compilers()
 {
 	local PATH=/tmp/instead:$PATH
 	rm -rf build
-	one_line 'g++-12 is not installed, .*install it' hidden g++-12 make -s KDIR="$kdir"
+	one_line 'g++-12 is not installed, .*install it (Debian.s package g++-12)' hidden g++-12 make -s KDIR="$kdir"
 	one_line 'gcc-12 is not installed, .*install it' hidden gcc-12 make -s KDIR="$kdir"
 	# shellcheck disable=SC2016 # the program's
 	instead g++-12 'case $1 in -dumpversion) echo 11 ;; *) exec /usr/bin/g++-12 "$@" ;; esac'
@@ -262,7 +342,8 @@ nobody()
 {
 	local goal
 	rm -rf build
-	for goal in install uninstall install-headers install-dkms install-tools; do
+	for goal in install uninstall install-headers install-dkms uninstall-dkms install-tools \
+			uninstall-tools; do
 		one_line "You may not write .*as root, as sudo make $goal" setpriv --reuid=65534 \
 			--regid=65534 --clear-groups make -s $goal KDIR="$kdir"
 	done
@@ -272,19 +353,26 @@ nobody()
 # As the README says
 tools_by_make()
 {
-	apt-get install -y --no-install-recommends libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev
+	apt-get install -y --no-install-recommends libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev python3-sphinx
+	rm -rf build
+	one_line '^sphinx-build is not installed.*install python3-sphinx' hidden sphinx-build make -s install-tools
+	[ ! -e build/kcopyctl ] || fail 'something was built before'
 	make -s tools && make -s install-tools
 	/usr/local/sbin/kcopyctl copy --help >/tmp/said
 	grep -q -- --salvage /tmp/said || fail 'kcopyctl does not say what it can do'
 	[ -s /usr/local/share/man/man8/kcopyctl.8 ] || fail 'no manual page'
 	[ -s /usr/local/share/bash-completion/completions/kcopyctl ] || fail 'no completion'
+	make -s uninstall-tools
+	[ -z "$(find /usr/local -name 'kcopyctl*')" ] || fail "left: $(find /usr/local -name 'kcopyctl*')"
 }
 
 case_ 'make install, and what others build against it' by_make
 case_ 'make uninstall leaves nothing' by_make_gone
+case_ 'what must not go' spared
 case_ 'signed with a key' signed
 case_ 'Secure Boot' secure_boot
 case_ 'DKMS by hand' by_dkms
+case_ 'kernels that DKMS skips' by_dkms_not
 case_ 'Debian packages' packages
 case_ 'kcopyctl of the package' tools
 case_ 'a kernel that comes later' newer_kernel

@@ -16,7 +16,6 @@ group()
 	tools)	echo dmsetup e2fsprogs fdisk openssl patch ;;
 	clients) echo dmsetup lvm2 ;;
 	fio)	echo fio ;;
-	man)	echo python3-sphinx ;;
 	docs)	echo python3-sphinx graphviz python3 jq ;;
 	kcopyctl) echo g++ make libcli11-dev libdevmapper-dev libblkid-dev libfmt-dev ;;
 	model)	echo gcc spin ;;
