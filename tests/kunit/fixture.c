@@ -287,11 +287,14 @@ static int submit_request(struct copy *copy, unsigned int flags)
 int copy_submit(struct copy *copy, unsigned int flags)
 {
 	struct io_region *from = &copy->passed[0], *dests = &copy->passed[1];
+	int result;
 
+	/* Its callback may want to submit it again before this has returned elsewhere. */
+	while (cmpxchg(&copy->submitter, NULL, current))
+		usleep_range(20, 50);
 	*from = copy->from;
 	memcpy(dests, copy->dests, sizeof(copy->dests));
 	copy->submitted = true;
-	WRITE_ONCE(copy->submitter, current);
 	if (copy->request)
 		copy->result = submit_request(copy, flags);
 	else if (copy->zero)
@@ -300,9 +303,11 @@ int copy_submit(struct copy *copy, unsigned int flags)
 	else
 		copy->result = kcopyd_copy(copy->client->kc, from, copy->num_dests, dests, flags,
 					   copy_callback, copy);
-	WRITE_ONCE(copy->submitter, NULL);
 	memset(copy->passed, 0x5a, sizeof(copy->passed));
-	return copy->result;
+	result = copy->result;
+	/* The regions are the next one's. */
+	smp_store_release(&copy->submitter, NULL);
+	return result;
 }
 
 int copy_cancel(struct copy *copy)
