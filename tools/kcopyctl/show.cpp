@@ -311,7 +311,9 @@ int top(const top_options &options)
 			print_activity_json(now, before, targets);
 		else
 			print_activity(now, before, targets);
-		std::fflush(stdout);
+		/* Nobody looks any more. */
+		if (std::fflush(stdout) != 0)
+			break;
 		before = std::move(now);
 	}
 	need_root("to see the targets of device-mapper");
