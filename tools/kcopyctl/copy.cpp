@@ -426,6 +426,7 @@ int copying::report()
 int copying::run()
 {
 	look();
+	ready();
 	ask(dests_, how_);
 	prepare();
 	begun_ms_ = now_ms();
