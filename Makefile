@@ -218,7 +218,7 @@ $(kcopyctl): $(kcopyctl-objs)
 
 build/kcopyctl/%.o: tools/kcopyctl/%.cpp
 	@mkdir -p $(@D)
-	$(CXX) -std=c++20 -Wall -Wextra -DKCOPYD_VERSION='"$(shell cat VERSION)"' $(CPPFLAGS)	\
+	$(CXX) -std=c++20 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -DKCOPYD_VERSION='"$(shell cat VERSION)"' $(CPPFLAGS)	\
 		$(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 build/kcopyctl/main.o: VERSION

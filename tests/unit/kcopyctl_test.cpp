@@ -100,6 +100,14 @@ TEST(kcopyctl_text, sizes_again)
 	}
 }
 
+TEST(kcopyctl_text, printable)
+{
+	EXPECT_EQ(printable("a b~\xc3\xa4\xe2\x82\xac"), "a b~\xc3\xa4\xe2\x82\xac");
+	EXPECT_EQ(printable("\x1b[1A\t\x7f\n"), "?[1A???");
+	/* U+0080, U+009B and U+00A0, and a character with such bytes. */
+	EXPECT_EQ(printable("\xc2\x80\xc2\x9b\xc2\xa0\xc3\x80"), "????\xc2\xa0\xc3\x80");
+}
+
 TEST(kcopyctl_json, text)
 {
 	EXPECT_EQ(json_text("a\"b\\c\n\x01"), "\"a\\\"b\\\\c\\u000a\\u0001\"");
@@ -520,8 +528,12 @@ TEST(kcopyctl_devices, described)
 	d.content = "ext4 \"home\"";
 	d.users = { "mounted on /x", "held by m" };
 	EXPECT_EQ(describe(d), "/dev/b: 1.0 GiB, ext4 \"home\"; in use: mounted on /x, held by m");
+	d.content = "ext4 \"\x1b[2K\r\"";
+	d.users = { "mounted on /\n" };
+	EXPECT_EQ(describe(d), "/dev/b: 1.0 GiB, ext4 \"?[2K?\"; in use: mounted on /?");
 	EXPECT_TRUE(path_can_be_told("/dev/disk/by-id/a@b"));
-	for (const char *bad : { "/dev/a,b", "/dev/a b", "/dev/a\"b", "/dev/a\nb" })
+	for (const char *bad : { "/dev/a,b", "/dev/a b", "/dev/a\"b", "/dev/a\nb", "/dev/a\rb",
+				 "/dev/a\vb", "/dev/a\fb", "/dev/\xc3\xa0" })
 		EXPECT_FALSE(path_can_be_told(bad)) << bad;
 }
 

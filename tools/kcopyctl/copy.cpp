@@ -4,6 +4,7 @@
  * how it ended.
  */
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -64,7 +65,7 @@ public:
 	void clear()
 	{
 		if (shown_)
-			fmt::print("\r{}\r", std::string(width(), ' '));
+			say(stdout, fmt::format("\r{}\r", std::string(width(), ' ')));
 		std::fflush(stdout);
 		shown_ = false;
 	}
@@ -94,12 +95,12 @@ private:
 				line.add(*left);
 			else
 				line.null();
-			fmt::print("{}\n", line.end().text());
+			say(stdout, line.end().text() + "\n");
 		} else if (tty_) {
-			fmt::print("\r{}", progress_line(text, done, total, width()));
+			say(stdout, "\r" + progress_line(text, done, total, width()));
 			shown_ = true;
 		} else {
-			fmt::print("{}\n", text);
+			say(stdout, text + "\n");
 		}
 		std::fflush(stdout);
 	}
@@ -125,16 +126,15 @@ void ask(const std::vector<device> &dests, const copy_options &how)
 			fmt::format("{} would be overwritten, and there is no terminal to ask "
 				    "on: say --yes",
 				    join(how.dests, ", ")));
-	fmt::print(stderr, "To be overwritten:\n");
+	say(stderr, "To be overwritten:\n");
 	for (const device &d : dests)
-		fmt::print(stderr, "  {}\n", describe(d));
-	fmt::print(stderr, "All that is on {} is lost. Go on? [y/N] ",
-		   dests.size() == 1 ? "it" : "them");
-	/* A signal ends this, too. */
+		say(stderr, fmt::format("  {}\n", describe(d)));
+	say(stderr, fmt::format("All that is on {} is lost. Go on? [y/N] ",
+				dests.size() == 1 ? "it" : "them"));
+	/* A signal ends this, too: see ready(). */
 	std::getline(std::cin, answer);
-	if (answer != "y" && answer != "yes")
-		throw failure("nothing was written",
-			      caught_signal() != 0 ? exit_signal + caught_signal() : exit_failed);
+	if (answer != "y" && answer != "yes" && caught_signal() == 0)
+		throw failure("nothing was written");
 }
 
 /*
@@ -159,10 +159,14 @@ public:
 
 private:
 	void look();
+	void ready() const;
+	void prepare();
 	void transfer();
+	void flush();
 	void compare();
 	void compare_with(const device &to);
 	void write_map();
+	void also_wrong(const std::string &what);
 	[[nodiscard]] int report();
 	[[nodiscard]] u64 bytes() const { return status_.total * 512; }
 
@@ -171,6 +175,8 @@ private:
 	device source_;
 	std::vector<device> dests_;
 	std::vector<std::string> paths_;
+	std::vector<file> open_; /* all of them, until the module has them open */
+	file map_;
 	copy_status status_;
 	std::vector<bad_range> bad_;
 	verdict verdict_;
@@ -181,9 +187,9 @@ private:
 
 void copying::look()
 {
-	source_ = look_at(how_.source);
+	source_ = look_at(how_.source, open_.emplace_back());
 	for (const std::string &path : how_.dests) {
-		dests_.push_back(look_at(path));
+		dests_.push_back(look_at(path, open_.emplace_back()));
 		look_at_use(dests_.back());
 		paths_.push_back(dests_.back().path);
 	}
@@ -192,27 +198,63 @@ void copying::look()
 	if (!why.empty())
 		throw failure(why);
 	for (const device &to : dests_) {
-		if (is_made_of(to.number, source_.number))
+		const bool above = is_made_of(to.number, source_.number);
+		const device &upper = above ? to : source_;
+		const device &lower = above ? source_ : to;
+
+		if (above || is_made_of(source_.number, to.number))
 			throw failure(fmt::format("{} is made of {}, which would be overwritten",
-						  to.path, source_.path));
+						  upper.path, lower.path));
 	}
 	look_at_use(source_);
 	for (const std::string &user : source_.users) {
 		if (user.find("mounted on ") != std::string::npos)
-			fmt::print(stderr,
-				   "kcopyctl: {} is {}: what is written there meanwhile makes "
-				   "the copy one of no moment\n",
-				   source_.path, user);
+			say(stderr,
+			    fmt::format("kcopyctl: {} is {}: what is written there meanwhile makes "
+					"the copy one of no moment\n",
+					source_.path, printable(user)));
 	}
+}
+
+/* Before the first write: does nobody want it to end, and is all as it was shown? */
+void copying::ready() const
+{
+	if (caught_signal() != 0)
+		throw failure("nothing was written", exit_signal + caught_signal());
+	for (const device &d : dests_) {
+		if (!is_there(d))
+			throw failure(d.path + " is another device by now: nothing was written");
+	}
+	if (!is_there(source_))
+		throw failure(source_.path + " is another device by now: nothing was written");
+}
+
+/* What may go wrong before anything is overwritten. */
+void copying::prepare()
+{
+	ready();
+	write_back(source_, false);
+	for (const device &d : dests_) {
+		ready();
+		write_back(d, true);
+	}
+	if (how_.map.empty())
+		return;
+	/* What it has is kept until there is something else to be written to it. */
+	map_ = file(open(how_.map.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+	if (!map_)
+		throw failure(fmt::format("{} cannot be written: {}", how_.map, last_error()));
 }
 
 /* Until it ends by itself; a signal is a failure, and then the engine's end is its end. */
 void copying::transfer()
 {
-	engine e(how_, source_.path, paths_);
+	ready();
+	engine e(how_, source_, paths_);
 
+	open_.clear();
 	display_.phase("");
-	for (status_ = engine::status(); status_.goes_on(); status_ = engine::status()) {
+	for (status_ = e.status(); status_.goes_on(); status_ = e.status()) {
 		display_.show(status_.done * 512, bytes());
 		if (caught_signal() != 0) {
 			display_.clear();
@@ -225,10 +267,27 @@ void copying::transfer()
 		}
 		sleep_ms(100);
 	}
-	if (how_.salvage)
-		bad_ = engine::bad();
-	e.end();
 	display_.clear();
+	if (how_.salvage)
+		bad_ = e.bad();
+	verdict_ = judge(status_, source_.path, paths_);
+	try {
+		e.end();
+	} catch (const failure &f) {
+		also_wrong(f.what());
+	}
+}
+
+/* All of them, whatever is wrong with one. */
+void copying::flush()
+{
+	for (const device &d : dests_) {
+		try {
+			write_back(d, true);
+		} catch (const failure &f) {
+			also_wrong(f.what());
+		}
+	}
 }
 
 /* Past the page cache, so that it is the device's. */
@@ -319,10 +378,20 @@ void copying::write_map()
 {
 	const map_facts of = { source_.path, status_.total, !status_.bad_lost };
 	const std::string text = how_.json ? map_json(bad_, of) : map_text(bad_, of);
+	/* A pipe has no length. */
+	const int error = ftruncate(map_.get(), 0) != 0 && errno != EINVAL ? errno :
+									     write_all(map_, text);
 
-	if (const int error = write_file(how_.map, text))
-		throw failure(fmt::format("{} cannot be written: {}", how_.map,
-					  std::generic_category().message(error)));
+	if (error != 0)
+		also_wrong(fmt::format("{} cannot be written: {}", how_.map,
+				       std::generic_category().message(error)));
+}
+
+/* What was wrong before is told, too. */
+void copying::also_wrong(const std::string &what)
+{
+	verdict_.code = exit_failed;
+	verdict_.wrong += (verdict_.wrong.empty() ? "" : "; ") + what;
 }
 
 int copying::report()
@@ -340,35 +409,32 @@ int copying::report()
 		add_bad(out, bad_);
 		out.add("bad_complete", !status_.bad_lost).add("compared", compared_);
 		out.add("exit_code", verdict_.code).add("error", verdict_.wrong);
-		fmt::print("{}\n", out.end().text());
+		say(stdout, out.end().text() + "\n");
 	} else if (!how_.quiet &&
 		   (verdict_.code == exit_done || verdict_.code == exit_incomplete)) {
-		fmt::print("{} copied from {} to {} in {} ({}){}\n",
-			   show_size(bytes() - status_.skipped * 512), source_.path,
-			   join(paths_, ", "), show_time(took_ms_ / 1000), show_rate(per_second),
-			   compared_ ? ", and compared" : "");
+		say(stdout, fmt::format("{} copied from {} to {} in {} ({}){}\n",
+					show_size(bytes() - status_.skipped * 512), source_.path,
+					join(paths_, ", "), show_time(took_ms_ / 1000),
+					show_rate(per_second), compared_ ? ", and compared" : ""));
 	}
 	std::fflush(stdout);
 	if (!verdict_.wrong.empty())
-		fmt::print(stderr, "kcopyctl: {}\n", verdict_.wrong);
+		say(stderr, fmt::format("kcopyctl: {}\n", verdict_.wrong));
 	return verdict_.code;
 }
 
 int copying::run()
 {
 	look();
+	ready();
 	ask(dests_, how_);
-	write_back(source_, false);
-	for (const device &d : dests_)
-		write_back(d, true);
+	prepare();
 	begun_ms_ = now_ms();
 	transfer();
-	for (const device &d : dests_)
-		write_back(d, true);
-	took_ms_ = now_ms() - begun_ms_;
-	verdict_ = judge(status_, source_.path, paths_);
-	if (!how_.map.empty())
+	if (map_)
 		write_map();
+	flush();
+	took_ms_ = now_ms() - begun_ms_;
 	if (how_.verify && verdict_.code != exit_failed)
 		compare();
 	return report();
@@ -378,9 +444,19 @@ int copying::run()
 
 int copy(const copy_options &options)
 {
-	need_root("copy");
-	catch_signals();
-	return copying(options).run();
+	try {
+		need_root("copy");
+		catch_signals();
+		return copying(options).run();
+	} catch (const failure &f) {
+		if (options.json) {
+			json out;
+
+			out.begin('{').add("exit_code", f.code()).add("error", f.what());
+			say(stdout, out.end().text() + "\n");
+		}
+		throw;
+	}
 }
 
 } /* namespace kcopyctl */

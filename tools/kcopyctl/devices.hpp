@@ -125,13 +125,17 @@ struct device {
 		out += "; in use: " + join(d.users, ", ");
 	else if (d.busy)
 		out += "; in use by somebody who is not known";
-	return out;
+	return printable(out);
 }
 
-/* A path with one of these would be something else to the parameters of a module. */
+/*
+ * A path with one of these would be something else to the parameters of a module. To the
+ * kernel 0xa0 is a space, too, also as a part of a character in UTF-8.
+ */
 [[nodiscard]] inline bool path_can_be_told(std::string_view path)
 {
-	return path.find_first_of(", \t\n\"") == std::string_view::npos && path.size() < 200;
+	return path.find_first_of(", \t\n\v\f\r\"\xa0") == std::string_view::npos &&
+	       path.size() < 200;
 }
 
 /* Why nothing may be copied from one to the other; empty if it may. */
@@ -152,7 +156,7 @@ struct device {
 		return "";
 	return fmt::format("{} is in use ({}): stop that first, or say --force", to.path,
 			   to.users.empty() ? "by somebody who is not known" :
-					      join(to.users, ", "));
+					      printable(join(to.users, ", ")));
 }
 
 /* The same for all destinations, which are different devices. */

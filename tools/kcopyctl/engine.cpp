@@ -49,8 +49,7 @@ private:
 	file log_;
 };
 
-[[nodiscard]] std::vector<std::string> command_line(const copy_options &how,
-						    const std::string &source,
+[[nodiscard]] std::vector<std::string> command_line(const copy_options &how, const device &source,
 						    const std::vector<std::string> &dests)
 {
 	std::vector<std::string> words = { "modprobe", "--first-time", "kcopyd-copy" };
@@ -61,21 +60,22 @@ private:
 	/* What follows the last @ is a sector: a path may have one, too. */
 	for (const std::string &path : dests)
 		dst += (dst.empty() ? "" : ",") + path + "@0";
-	words.push_back("src=" + source + "@0");
+	words.push_back("src=" + source.path + "@0");
 	words.push_back("dst=" + dst);
+	words.push_back(fmt::format("count={}", source.bytes / 512));
 	words.push_back(fmt::format("rate={}", how.rate));
 	words.push_back(fmt::format("chunk_kb={}", chunk_kb(how.rate)));
+	/* Also what is not wanted: options of modprobe.d come before these. */
 	for (const auto &[name, value] :
 	     { std::pair("salvage", how.salvage), std::pair("detect_zeroes", how.sparse),
-	       std::pair("shared", how.force) })
+	       std::pair("shared", how.force), std::pair("ignore_error", false) })
 		words.push_back(fmt::format("{}={:d}", name, value));
 	return words;
 }
 
 } /* namespace */
 
-engine::engine(const copy_options &how, const std::string &source,
-	       const std::vector<std::string> &dests)
+engine::engine(const copy_options &how, const device &source, const std::vector<std::string> &dests)
 {
 	if (is_running())
 		throw failure(
@@ -88,11 +88,11 @@ engine::engine(const copy_options &how, const std::string &source,
 	const kernel_log log;
 	const finished loading = run(command_line(how, source, dests));
 
-	if (loading.code == 0) {
-		loaded_ = true;
-		return;
-	}
-	throw failure("the copy cannot begin: " + why_not_loaded(loading.said, log.lines()));
+	if (loading.code != 0)
+		throw failure("the copy cannot begin: " +
+			      why_not_loaded(loading.said, log.lines()));
+	status_ = file(open((parameters + "status").c_str(), O_RDONLY | O_CLOEXEC));
+	loaded_ = true;
 }
 
 engine::~engine()
@@ -111,6 +111,8 @@ void engine::end()
 
 	if (!std::exchange(loaded_, false))
 		return;
+	/* The one that there is now may be somebody else's. */
+	static_cast<void>(line());
 	/* Somebody may be just reading what is in sysfs. */
 	while (syscall(SYS_delete_module, "kcopyd_copy", O_NONBLOCK) != 0) {
 		if (errno == ENOENT)
@@ -128,19 +130,28 @@ bool engine::is_running()
 	return exists("/sys/module/kcopyd_copy");
 }
 
-copy_status engine::status()
+std::string engine::line() const
 {
-	const std::optional<std::string> line = read_file(parameters + "status");
-	const std::optional<copy_status> s = parse_copy_status(line.value_or(""));
+	std::array<char, 4096> text = {};
+	const ssize_t n = pread(status_.get(), text.data(), text.size(), 0);
 
-	if (!line)
-		throw failure("somebody else has unloaded kcopyd-copy: the copy is not complete");
+	if (n < 0)
+		throw failure(
+			"somebody else has unloaded kcopyd-copy: the copy may not be complete");
+	return { text.data(), static_cast<size_t>(n) };
+}
+
+copy_status engine::status() const
+{
+	const std::string text = line();
+	const std::optional<copy_status> s = parse_copy_status(text);
+
 	if (!s)
-		throw failure("kcopyd-copy is of another version: its status is " + *line);
+		throw failure("kcopyd-copy is of another version: its status is " + text);
 	return *s;
 }
 
-std::vector<bad_range> engine::bad()
+std::vector<bad_range> engine::bad() const
 {
 	std::vector<bad_range> all;
 
@@ -149,6 +160,8 @@ std::vector<bad_range> engine::bad()
 			write_file(parameters + "bad_from", std::to_string(all.size()) + "\n");
 		const auto more = parse_bad(read_file(parameters + "bad").value_or(""));
 
+		/* It was this one's if this one is still there. */
+		static_cast<void>(line());
 		if (error != 0 || !more)
 			throw failure("kcopyd-copy does not tell what could not be read");
 		if (more->empty())

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "devices.hpp"
 #include "outcome.hpp"
+#include "system.hpp"
 #include "text.hpp"
 
 namespace kcopyctl
@@ -35,23 +37,27 @@ struct copy_options {
  */
 class engine {
 public:
-	/* @source and @dests are paths of devices. Fails if the kernel does not begin. */
-	engine(const copy_options &how, const std::string &source,
+	/* @dests are paths of devices. Fails if the kernel does not begin. */
+	engine(const copy_options &how, const device &source,
 	       const std::vector<std::string> &dests);
 	engine(const engine &) = delete;
 	engine &operator=(const engine &) = delete;
 	~engine();
 
 	[[nodiscard]] static bool is_running();
-	[[nodiscard]] static copy_status status();
 
+	/* They fail if somebody has unloaded it, also if it is loaded again. */
+	[[nodiscard]] copy_status status() const;
 	/* What could not be read so far, in order. */
-	[[nodiscard]] static std::vector<bad_range> bad();
+	[[nodiscard]] std::vector<bad_range> bad() const;
 
 	/* Fails if the module cannot be unloaded. */
 	void end();
 
 private:
+	[[nodiscard]] std::string line() const;
+
+	file status_; /* of no other copy, whatever is loaded later */
 	bool loaded_ = false;
 };
 

@@ -164,13 +164,20 @@ int command_line::run(int argc, const char *const *argv)
 
 int main(int argc, char **argv)
 {
+	int code = exit_failed;
+
+	settle();
 	try {
-		return command_line().run(argc, argv);
+		code = command_line().run(argc, argv);
 	} catch (const failure &f) {
-		fmt::print(stderr, "kcopyctl: {}\n", f.what());
-		return f.code();
+		std::fprintf(stderr, "kcopyctl: %s\n", f.what());
+		code = f.code();
 	} catch (const std::exception &e) {
-		fmt::print(stderr, "kcopyctl: {}\n", e.what());
-		return exit_failed;
+		std::fprintf(stderr, "kcopyctl: %s\n", e.what());
 	}
+	/* Both, as an earlier error may have taken away what was to be written. */
+	if ((std::fflush(stdout) == 0 && std::ferror(stdout) == 0) || code != exit_done)
+		return code;
+	std::fputs("kcopyctl: not all is printed, as stdout could not be written\n", stderr);
+	return exit_failed;
 }

@@ -259,6 +259,17 @@ void print_activity_json(const sample &now, const sample &before,
 	fmt::print("{}\n", out.end().end().text());
 }
 
+/* False if nobody can see it any more. */
+[[nodiscard]] bool show_activity(bool as_json, const sample &now, const sample &before,
+				 const std::vector<target> &targets)
+{
+	if (as_json)
+		print_activity_json(now, before, targets);
+	else
+		print_activity(now, before, targets);
+	return std::fflush(stdout) == 0;
+}
+
 } /* namespace */
 
 int status(bool as_json)
@@ -307,11 +318,8 @@ int top(const top_options &options)
 
 		if (in_place)
 			fmt::print("\033[H\033[2J");
-		if (options.json)
-			print_activity_json(now, before, targets);
-		else
-			print_activity(now, before, targets);
-		std::fflush(stdout);
+		if (!show_activity(options.json, now, before, targets))
+			break;
 		before = std::move(now);
 	}
 	need_root("to see the targets of device-mapper");

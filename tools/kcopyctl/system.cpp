@@ -31,6 +31,9 @@ namespace
 
 namespace fs = std::filesystem;
 
+/* Where it would have 32 bits, -D_FILE_OFFSET_BITS=64 is missing. */
+static_assert(sizeof(off_t) == 8);
+
 volatile std::sig_atomic_t signal_number = 0;
 
 void caught(int number)
@@ -169,6 +172,24 @@ file::~file()
 		close(fd_);
 }
 
+void settle()
+{
+	int fd = -1;
+
+	/* Of whom SIGCHLD is ignored, a command's exit code is lost. */
+	std::signal(SIGCHLD, SIG_DFL);
+	/* What is written to them goes wrong all the same. */
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+}
+
+void say(std::FILE *to, const std::string &text)
+{
+	std::fputs(text.c_str(), to);
+}
+
 std::string last_error()
 {
 	return std::generic_category().message(errno);
@@ -183,12 +204,8 @@ std::optional<std::string> read_file(const std::string &path)
 	return read_all(from);
 }
 
-int write_file(const std::string &path, std::string_view text)
+int write_all(const file &to, std::string_view text)
 {
-	const file to(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-
-	if (!to)
-		return errno;
 	while (!text.empty()) {
 		const ssize_t n = write(to.get(), text.data(), text.size());
 
@@ -198,6 +215,13 @@ int write_file(const std::string &path, std::string_view text)
 			text.remove_prefix(static_cast<size_t>(n));
 	}
 	return 0;
+}
+
+int write_file(const std::string &path, std::string_view text)
+{
+	const file to(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+
+	return to ? write_all(to, text) : errno;
 }
 
 std::vector<std::string> names_in(const std::string &path)
@@ -253,7 +277,9 @@ finished run(const std::vector<std::string> &words)
 	in = file();
 	const std::string said = read_all(out);
 
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+	while (waitpid(child, &status, 0) < 0) {
+		if (errno != EINTR)
+			throw failure(words.front() + " may have failed: " + last_error());
 	}
 	return { WIFEXITED(status) ? WEXITSTATUS(status) : exit_signal, last_line(said) };
 }
@@ -290,7 +316,7 @@ void catch_signals()
 
 	if (sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, nullptr);
-	/* Who reads what is printed may go away; the copy is ended in order then, too. */
+	/* Who reads what is printed may go away; the copy goes on, and main() tells. */
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, nullptr);
 }
@@ -317,7 +343,7 @@ bool wait_for_key(u64 ms)
 	return caught_signal() == 0 && poll(&in, 1, static_cast<int>(ms)) > 0;
 }
 
-device look_at(const std::string &path)
+device look_at(const std::string &path, file &open)
 {
 	std::error_code error;
 	struct stat st = {};
@@ -337,17 +363,23 @@ device look_at(const std::string &path)
 			S_ISREG(st.st_mode) ? ": losetup --find --show makes one of a file" : ""));
 	if (!path_can_be_told(d.path))
 		throw failure(fmt::format("{} has a character that cannot be told to the module",
-					  d.path));
-	d.number = { major(st.st_rdev), minor(st.st_rdev) };
+					  printable(d.path)));
 
-	const file dev(open(d.path.c_str(), O_RDONLY | O_CLOEXEC));
-
-	if (!dev || ioctl(dev.get(), BLKGETSIZE64, &d.bytes) != 0 ||
-	    ioctl(dev.get(), BLKSSZGET, &block) != 0 || ioctl(dev.get(), BLKROGET, &read_only) != 0)
+	open = file(::open(d.path.c_str(), O_RDONLY | O_CLOEXEC));
+	if (!open || fstat(open.get(), &st) != 0 ||
+	    ioctl(open.get(), BLKGETSIZE64, &d.bytes) != 0 ||
+	    ioctl(open.get(), BLKSSZGET, &block) != 0 ||
+	    ioctl(open.get(), BLKROGET, &read_only) != 0)
 		throw failure(fmt::format("{}: {}", d.path, last_error()));
+	d.number = { major(st.st_rdev), minor(st.st_rdev) };
 	d.block = static_cast<u64>(block);
 	d.read_only = read_only != 0;
 	return d;
+}
+
+bool is_there(const device &d)
+{
+	return number_of(d.path) == d.number;
 }
 
 bool is_made_of(device_number upper, device_number lower)

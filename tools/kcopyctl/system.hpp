@@ -3,6 +3,7 @@
 #ifndef KCOPYCTL_SYSTEM_HPP
 #define KCOPYCTL_SYSTEM_HPP
 
+#include <cstdio>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -53,6 +54,15 @@ private:
 	int fd_ = -1;
 };
 
+/*
+ * At the start: what is inherited and would be in the way. Of stdin, stdout and stderr none
+ * is closed then, as what is opened next would be printed to.
+ */
+void settle();
+
+/* A stream that cannot be written keeps that to itself until main() asks it. */
+void say(std::FILE *to, const std::string &text);
+
 /* What errno says now. */
 [[nodiscard]] std::string last_error();
 
@@ -60,6 +70,7 @@ private:
 [[nodiscard]] std::optional<std::string> read_file(const std::string &path);
 
 /* 0 or an errno. */
+[[nodiscard]] int write_all(const file &to, std::string_view text);
 [[nodiscard]] int write_file(const std::string &path, std::string_view text);
 
 /* Names in a directory, in order; none if it cannot be read. */
@@ -95,12 +106,19 @@ void sleep_ms(u64 ms);
 /* The same, or when there is something to be read on stdin; true if there is. */
 [[nodiscard]] bool wait_for_key(u64 ms);
 
-/* What a path leads to; fails if it is no block device, or cannot be opened. */
-[[nodiscard]] device look_at(const std::string &path);
+/*
+ * What a path leads to; fails if it is no block device, or cannot be opened. As long as @open
+ * is, no other device gets its number.
+ */
+[[nodiscard]] device look_at(const std::string &path, file &open);
+
+/* Does its path lead to it now? */
+[[nodiscard]] bool is_there(const device &d);
 
 /*
- * Is one a part of the other, or below it, by sysfs: would what is written to @upper change
- * what @lower has? kcopyd sees that of partitions, and not of what device-mapper makes.
+ * Is @upper a part of @lower, or made of it by device-mapper and the like, as sysfs has it?
+ * What is written to one changes the other. kcopyd sees that only of partitions, and of what
+ * is read and written by the same call: not of one part of a disk that is copied to another.
  */
 [[nodiscard]] bool is_made_of(device_number upper, device_number lower);
 

@@ -55,6 +55,22 @@ inline std::string_view take(std::string_view &text, char at)
 	return parts;
 }
 
+/* Without what a terminal would obey, as in the name of a file system: controls are ? */
+[[nodiscard]] inline std::string printable(std::string text)
+{
+	for (size_t i = 0; i < text.size(); i++) {
+		const auto c = static_cast<unsigned char>(text[i]);
+		/* In UTF-8 those beyond ASCII are 0xc2 and this. */
+		const bool second = i > 0 && text[i - 1] == '\xc2' && c >= 0x80 && c < 0xa0;
+
+		if (second)
+			text[i - 1] = '?';
+		if (second || c < 0x20 || c == 0x7f)
+			text[i] = '?';
+	}
+	return text;
+}
+
 /* 1 for no unit; K and KiB are 1024, kB and KB are 1000, and so on; 0 is no unit. */
 [[nodiscard]] inline u64 unit_of(std::string_view unit)
 {

@@ -164,7 +164,7 @@ on_terminal() {
 	rm -f /tmp/keys && mkfifo /tmp/keys || fail 'no FIFO'
 	# Open for both, it has no end until it is closed here.
 	exec 9<>/tmp/keys
-	script -q -e -E never -c "stty cols 100; exec kcopyctl $*" $pty </tmp/keys >/dev/null 2>&1 9>&- &
+	script -q -e -f -E never -c "stty cols 100; exec kcopyctl $*" $pty </tmp/keys >/dev/null 2>&1 9>&- &
 	pid=$!
 	sleep $wait_
 	printf '%b' "$keys" >&9
@@ -183,6 +183,28 @@ asks() {
 	[ $code = 0 ] || fail "exit code $code: $(cat $pty)"
 	says $pty '32 MiB copied from /dev/na to /dev/nb'
 	check /dev/nb 1
+}
+
+# The path that was shown leads to another device when there is an answer.
+another_device() {
+	local pid
+	fill /dev/na 1
+	fill /dev/nb 2
+	fill /dev/nc 3
+	ln -sfn /dev/nb /tmp/dest
+	rm -f $pty
+	(
+		until grep -q 'Go on?' $pty 2>/dev/null; do sleep 0.1; done
+		ln -sfn /dev/nc /tmp/dest
+		printf 'y\n' >/tmp/keys
+	) &
+	pid=$!
+	on_terminal 0 '' copy /dev/na /tmp/dest
+	kill $pid 2>/dev/null
+	[ $code = 1 ] || fail "exit code $code: $(cat $pty)"
+	says $pty '/tmp/dest is another device by now: nothing was written'
+	check /dev/nb 2
+	check /dev/nc 3
 }
 
 bar() {
@@ -226,6 +248,101 @@ terminated() {
 	ends_by HUP 129
 }
 
+# When nothing is written yet: it is told to end while it waits for what is on the destination.
+ended_early() {
+	local pid code=0 end
+	fill /dev/na 1
+	fill /dev/nb 2
+	dm late '0 65536 linear /dev/nb 0'
+	dmsetup suspend late --noudevsync || fail 'not suspended'
+	kcopyctl copy --yes /dev/na /dev/mapper/late </dev/null >/tmp/ended 2>&1 &
+	pid=$!
+	end=$(($(seconds) + 60))
+	until grep -q '^State:.D' /proc/$pid/status; do
+		[ "$(seconds)" -lt $end ] || fail "it does not wait: $(cat /tmp/ended)"
+		sleep 0.1
+	done
+	kill -TERM $pid
+	dmsetup resume late --noudevsync
+	wait $pid || code=$?
+	[ $code = 143 ] || fail "exit code $code: $(cat /tmp/ended)"
+	says /tmp/ended 'kcopyctl: nothing was written$'
+	no_dm
+	check /dev/nb 2
+	nothing_left
+}
+
+# What is loaded in the place of its copy is not its copy, and goes on.
+not_its_own() {
+	local pid code=0
+	kcopyctl copy --yes --rate 256K /dev/na /dev/nb </dev/null >/tmp/ended 2>&1 &
+	pid=$!
+	until_copying
+	kill -STOP $pid
+	rmmod kcopyd-copy || fail 'not unloaded'
+	modprobe kcopyd-copy src=/dev/na dst=/dev/nc rate=262144 || fail 'not loaded'
+	kill -CONT $pid
+	wait $pid || code=$?
+	[ $code = 1 ] || fail "exit code $code: $(cat /tmp/ended)"
+	says /tmp/ended 'somebody else has unloaded kcopyd-copy'
+	grep -q '^state=copying' $status || fail 'the other copy is ended'
+	rmmod kcopyd-copy || fail 'not unloaded'
+}
+
+# What is set for all who load the module is not what is copied.
+other_options() {
+	fill /dev/na 1
+	fill /dev/nb 2
+	mkdir -p /etc/modprobe.d
+	echo 'options kcopyd-copy count=8 ignore_error=1' >/etc/modprobe.d/copy.conf
+	ctl 0 copy --yes /dev/na /dev/nb
+	check /dev/nb 1
+	bad na 1000 1000
+	ctl 1 copy --yes /dev/na /dev/nb
+	good na 1000 1000
+	rm /etc/modprobe.d/copy.conf
+}
+
+# printing COMMAND... : for a pipe; the exit code is in /tmp/code
+printing() {
+	local code=0
+	"$@" </dev/null 2>/tmp/wrong || code=$?
+	echo $code >/tmp/code
+}
+
+# not_all : it failed as it could not print
+not_all() {
+	[ "$(cat /tmp/code)" = 1 ] || fail "exit code $(cat /tmp/code)"
+	says /tmp/wrong 'stdout could not be written'
+}
+
+# Who reads it goes away, or nobody does.
+not_printed() {
+	local code=0
+	fill /dev/na 1
+	fill /dev/nb 2
+	printing kcopyctl copy --yes --interval 0.05 --rate 16M /dev/na /dev/nb >&-
+	not_all
+	check /dev/na 1
+	check /dev/nb 1
+	fill /dev/nb 2
+	printing kcopyctl copy --yes --interval 0.05 --rate 16M /dev/na /dev/nb | head -n 1 >/tmp/said
+	not_all
+	check /dev/nb 1
+	printing timeout 60 kcopyctl top --json --interval 0.05 --count 1000000 | head -n 1 >/tmp/said
+	not_all
+	json /tmp/said
+	printing kcopyctl completion bash >/dev/full
+	not_all
+	printing kcopyctl --help >/dev/full
+	not_all
+	kcopyctl copy --yes /dev/none /dev/nb </dev/null 2>/dev/full || code=$?
+	[ $code = 1 ] || fail "exit code $code"
+	ctl 1 copy --yes --json /dev/none /dev/nb
+	json /tmp/said
+	says /tmp/said '^{"exit_code":1,"error":"/dev/none: No such file or directory"}$'
+}
+
 # Nothing that is used is written, and nothing is that nobody agreed to.
 refused() {
 	local mnt=/tmp/mnt
@@ -242,6 +359,8 @@ refused() {
 	refuses 2 'requires --salvage' copy --yes --map /tmp/map /dev/na /dev/nb
 	refuses 2 'say --count' top
 	refuses 1 'there is no client and no kmirror "x"' rate x 5M
+	refuses 1 '/none/map cannot be written: No such file' copy --yes --salvage --map /none/map \
+		/dev/na /dev/nb
 	blockdev --setro /dev/nb
 	refuses 1 '/dev/nb is read-only' copy --yes --force /dev/na /dev/nb
 	blockdev --setrw /dev/nb
@@ -276,6 +395,8 @@ partition() {
 	mkswap ${disk}1 >/dev/null && swapon ${disk}1 || fail 'no swap space'
 	refuses 1 "$disk is in use (${disk#/dev/}1 swap space)" copy --yes /dev/na $disk
 	swapoff ${disk}1
+	refuses 1 "${disk}1 is made of $disk, which would be overwritten" \
+		copy --yes --force ${disk}1 $disk
 	ctl 0 copy --yes /dev/na $disk
 	rmmod scsi_debug
 }
@@ -307,6 +428,8 @@ salvages() {
 	json /tmp/said
 	says /tmp/map '"bad":\[{"first":1000,"count":11},{"first":40000,"count":1}\]'
 	says /tmp/said '"skipped_sectors":12,.*"exit_code":3'
+	ctl 1 copy --yes --salvage --map /dev/full /dev/na /dev/nb
+	says /tmp/wrong '12 sectors of /dev/na .*; /dev/full cannot be written: No space'
 	nothing_left
 }
 
@@ -472,9 +595,14 @@ each 'the source is only read, the rest of a destination stays' read_only_source
 each 'what is in the page cache is copied, and not stale' page_cache
 each 'a rate, which is changed' limited
 each 'asks on a terminal' asks
+each 'a path that leads to another device meanwhile' another_device
 each 'a bar on a terminal' bar
 each 'Ctrl-C leaves nothing' ctrl_c
 each 'signals leave nothing, and one copy at a time' terminated
+each 'a signal before it begins' ended_early
+each 'a copy that is not its own' not_its_own
+each 'options of modprobe.d' other_options
+each 'what cannot be printed' not_printed
 each 'refuses what is in use or makes no sense' refused
 each 'refuses a disk of which a partition is in use' partition
 each 'overwrites what is in use when it is told' forced
