@@ -169,6 +169,12 @@ merge_replayed() {
 	merge_ends /dev/mapper/o /dev/mapper/k
 }
 
+# A flush has dm-log-writes take what is to be flushed out of a list, and log it when it has
+# ended. Another flush that begins after it and ends before would come first in the log, without
+# that: as if a device had lied. On one CPU a flush of null_blk ends before another one begins.
+cpu1=/sys/devices/system/cpu/cpu1/online
+[ ! -e $cpu1 ] || echo 0 >$cpu1
+
 # shellcheck disable=SC1091
 . /crash.sh
 modprobe -a dm-log-writes kcopyd-mirror kcopyd-snapshot ||
@@ -180,3 +186,4 @@ a_crash 'a snapshot' snapshot_recorded snapshot_replayed 8192 32
 a_crash 'a merge' merge_recorded merge_replayed 8192 32
 rmmod kcopyd-mirror kcopyd-snapshot kcopyd-dm dm-log-writes ||
 	echo "FAILED  $scenario: the modules cannot be unloaded"
+[ ! -e $cpu1 ] || echo 1 >$cpu1
