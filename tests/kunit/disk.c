@@ -28,7 +28,7 @@ struct tdisk_op {
 static atomic_t tdisk_clock = ATOMIC_INIT(0);
 static atomic_t tdisk_number = ATOMIC_INIT(0);
 
-unsigned long tdisk_timeout = 30 * HZ;
+unsigned long tdisk_timeout = 120 * HZ;
 
 void tdisk_timed_out(void)
 {

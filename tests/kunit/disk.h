@@ -19,8 +19,9 @@
 struct page_census;
 
 /*
- * Longer than anything takes on an emulated machine: only a hang gets here. The
- * first one has made the run fail, so that the next ones need not take as long.
+ * Longer than anything takes on an emulated machine, a busy one too, and less than what
+ * KUnit gives a case: only a hang gets here. The first one has made the run fail, so that
+ * the next ones need not take as long.
  */
 #define TDISK_TIMEOUT READ_ONCE(tdisk_timeout)
 
