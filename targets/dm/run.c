@@ -257,9 +257,9 @@ EXPORT_SYMBOL_GPL(kdm_worker_flush);
  * @worker: the target's
  * @ti: the target, always the same one
  *
- * Not from the worker's function itself: device-mapper has one lock for the events of all
- * devices, and others allocate memory under it, for which I/O may be needed that the
- * worker does.
+ * The kernel's other work does so, and not who calls this, as the worker's function may:
+ * device-mapper has one lock for the events of all devices, and others allocate memory
+ * under it, for which I/O may be needed that the worker does.
  *
  * Context: Process context.
  */

@@ -173,7 +173,7 @@ private:
 	dm::held_bios writes_;	/* that have come */
 	dm::held_bios retries_; /* reads that are to be tried on another leg */
 	dm::held_bios failed_;	/* writes that were not done by all legs */
-	dm::held_bios held_;	/* until the mirror is suspended */
+	dm::held_bios held_;	/* until the mirror is suspended, or the log is well again */
 	bool event_ = false;
 	bool suspending_ = true;
 	bool paused_ = false;
@@ -187,7 +187,6 @@ private:
 	u64 dirty_end_ = 0;	  /* nor from here on */
 	u64 clean_at_ = 0;
 	bool dirtied_ = false; /* a write waits for the log to be written */
-	bool cleaned_ = false;
 	bool clean_now_ = false;
 	bool flush_failed_ = false;
 	bool header_failed_ = false; /* it is still to be written */

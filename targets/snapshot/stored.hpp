@@ -193,7 +193,7 @@ private:
 	static inline u32 nr_merges = 0;
 	static inline u32 nr_joined = 0;
 	stored *next_ = nullptr;
-	bool joined_ = false;
+	bool joined_ = false; /* nobody else's: is it one of them? */
 
 	[[nodiscard]] static stored **of_origin(const dm::device &origin) noexcept
 	{
