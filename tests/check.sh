@@ -9,7 +9,7 @@
 #	check.sh [--full] [STAGE...]
 #
 # --full runs the same tests for longer: KCOPYD_TORTURE_SECONDS is 1800 unless
-# it is set, as KCOPYD_KILLS is 500 and KCOPYD_POINTS 60, and KCOPYD_TORTURE_SEED is drawn
+# it is set, as KCOPYD_KILLS is 500 and KCOPYD_POINTS all, and KCOPYD_TORTURE_SEED is drawn
 # unless it is set. And there is more: the suites about things that happen at the same
 # moment on a kernel that finds data races; the KUnit suites on a debug kernel from 7.3's
 # source; instead of a little of everything on the kernels besides 6.1 all system tests, on
@@ -26,7 +26,7 @@ if [ "${1-}" = --full ]; then
 	beside+=(install races kunit-7.3 mutate)
 	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
-	export KCOPYD_POINTS="${KCOPYD_POINTS:-60}"
+	export KCOPYD_POINTS="${KCOPYD_POINTS:-all}"
 	export KCOPYD_KILLS="${KCOPYD_KILLS:-500}"
 	export KCOPYD_TORTURE_SEED="${KCOPYD_TORTURE_SEED:-$((RANDOM << 15 | RANDOM))}"
 fi

@@ -9,7 +9,7 @@
  *	crash copy DEVICE JOURNAL JOURNAL
  *	crash dirty LOG REGIONS
  *	crash replay LOG IMAGE ENTRIES SEED PART...
- *	crash entries LOG FIRST COUNT
+ *	crash entries LOG FIRST COUNT JOURNALS
  *
  * A sector says which write it is of, and where it is. JOURNAL, a device and after a + the
  * sector where it begins, has for each sector of DEVICE the last write that is there for
@@ -28,7 +28,8 @@
  * as a power failure might: of what was not flushed, some is not there. It consists of
  * PARTs, each with a cache of its own, that begin at these sectors. Flushes of a part are
  * told by where they are. "entries" prints the numbers of the entries that are marks, of
- * which the last one is the log's own, and of those to such sectors after the first mark.
+ * which the last one is the log's own, and after the first mark of those to such sectors,
+ * and of flushes and FUA before the sector JOURNALS.
  *
  * All I/O is direct.
  */
@@ -379,7 +380,7 @@ static uint64_t lw_next(uint64_t at, struct lw_entry *e)
 	return at + 1 + (e->flags & LW_DISCARD ? 0 : e->count);
 }
 
-static void entries(const char *log, uint64_t first, uint64_t count)
+static void entries(const char *log, uint64_t first, uint64_t count, uint64_t journals)
 {
 	struct lw_entry e;
 	uint64_t n, at = 1;
@@ -392,9 +393,14 @@ static void entries(const char *log, uint64_t first, uint64_t count)
 			printf("%s %" PRIu64 "\n", n == lw_entries - 1 ? "end" :
 			       begun ? "mark" : "begin", n);
 			begun = true;
-		} else if (begun && e.sector - first < count) {
-			printf("entry %" PRIu64 "\n", n);
+			continue;
 		}
+		if (!begun)
+			continue;
+		if (e.sector - first < count)
+			printf("entry %" PRIu64 "\n", n);
+		if (e.flags & (LW_FLUSH | LW_FUA) && e.sector < journals)
+			printf("flush %" PRIu64 "\n", n);
 	}
 }
 
@@ -485,8 +491,8 @@ int main(int argc, char **argv)
 		work();
 	} else if (argc == 4 && is(argv[1], "dirty")) {
 		count_dirty(argv[2], number(argv[3]));
-	} else if (argc == 5 && is(argv[1], "entries")) {
-		entries(argv[2], number(argv[3]), number(argv[4]));
+	} else if (argc == 6 && is(argv[1], "entries")) {
+		entries(argv[2], number(argv[3]), number(argv[4]), number(argv[5]));
 	} else if (argc >= 7 && argc <= 6 + MAX_PARTS && is(argv[1], "replay")) {
 		struct writer w = { .state = (number(argv[5]) + 1) * 0x9e3779b97f4a7c15ULL };
 

@@ -15,7 +15,7 @@
 # KCOPYD_TORTURE_SEED		its seed (default 1)
 # KCOPYD_TORTURE_KERNEL		its kernel, of those that boot.sh knows, if not KERNEL
 # KCOPYD_POINTS			to how many points each log of the scenario log-writes
-#				is replayed (default 12)
+#				is replayed (default 12; all: to each flush, and to 60 others)
 # KCOPYD_POINTS_SEED		which ones (drawn, and printed, unless told)
 # KCOPYD_KILLS			how often the scenario kills kills the machine (default 20)
 # KCOPYD_KILLS_SEED		its seed (drawn, and printed, unless told)
@@ -233,11 +233,12 @@ if ((${#scenarios[@]})); then
 		esac
 	done
 	build "$kernel"
-	points=${KCOPYD_POINTS:-12}
-	printf 'crash_points=%d crash_seed=%d\n' "$points" \
+	points=${KCOPYD_POINTS:-12} flushes=0 seconds=3300
+	[[ $points != all ]] || points=60 flushes=1 seconds=10000
+	printf 'crash_points=%d crash_flushes=%d crash_seed=%d\n' "$points" $flushes \
 		"${KCOPYD_POINTS_SEED:-$RANDOM}" >"$work/settings"
 	programs+=(--add "$work/settings:/settings")
-	guest scenarios --kernel "$kernel" --mem 2048 --timeout $((3300 + 25 * points)) "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
+	guest scenarios --kernel "$kernel" --mem 2048 --timeout $((seconds + 25 * points)) "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
 		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \

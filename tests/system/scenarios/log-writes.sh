@@ -4,8 +4,8 @@
 #
 # What a power failure leaves of a mirror and of a snapshot, at any moment. All of their
 # devices are parts of one that dm-log-writes records, so that there is one order of all
-# writes; but each part is taken to have a cache of its own. run.sh gives crash_points and
-# crash_seed.
+# writes; but each part is taken to have a cache of its own. run.sh gives crash_points,
+# crash_flushes and crash_seed.
 
 # parts DEVICE : makes the parts, NAME:FIRST:COUNT
 parts() {
@@ -25,7 +25,7 @@ recorded() {
 	$1
 	no_dm
 	no_null_blk nd
-	crash entries /dev/nw $2 $3 >/tmp/entries || fail "$(cat /tmp/entries)"
+	crash entries /dev/nw $2 $3 $4 >/tmp/entries || fail "$(cat /tmp/entries)"
 }
 
 # mark : the first time, only what comes after that is looked at; then, that moment is
@@ -57,38 +57,48 @@ a_point() {
 
 # replayed FUNCTION : it checks what a power failure would leave
 replayed() {
-	local i=0 part places='' place open_=0 arrived_=0 lost_=0
+	local i=0 part places='' place flush flushes=''
 	for part in $parts; do
 		place=${part#*:}
 		places="$places ${place%:*}"
 	done
-	echo "        (seed $crash_seed, $(the end) entries)" >/tmp/points
+	[ $crash_flushes = 0 ] || flushes=$(the flush 1,\$)
+	echo "        (seed $crash_seed, $(the end) entries, $(grep -c flush /tmp/entries) flushes)" \
+		>/tmp/points
+	for flush in $flushes; do
+		at $((flush + 1)) $1
+	done
 	while [ $i -lt $crash_points ]; do
 		i=$((i + 1))
 		a_point $i
-		at_random 32768
-		null_blk nr
-		crash_ replay /dev/nw /dev/nr $point $drawn $places
-		parts /dev/nr
-		echo "entries: $point, seed: $drawn, lost: $lost" >>/tmp/points
-		($1) || fail "after $point entries, $lost writes lost, seed $drawn: $(cat /tmp/reason)"
-		no_dm
-		no_null_blk nr
+		at $point $1
 	done
 }
 
-# a_crash NAME FUNCTION FUNCTION FIRST COUNT : the first one is recorded; with entries
-# to these sectors, more is looked at
+# at ENTRIES FUNCTION
+at() {
+	at_random 32768
+	null_blk nr
+	crash_ replay /dev/nw /dev/nr $1 $drawn $places
+	parts /dev/nr
+	echo "entries: $1, seed: $drawn, lost: $lost" >>/tmp/points
+	($2) || fail "after $1 entries, $lost writes lost, seed $drawn: $(cat /tmp/reason)"
+	no_dm
+	no_null_blk nr
+}
+
+# a_crash NAME FUNCTION FUNCTION FIRST COUNT JOURNALS : the first one is recorded; with
+# entries to these sectors, more is looked at; at JOURNALS begins what is none of its own
 a_crash() {
 	no_null_blks
-	case_ "$1" both $2 $3 $4 $5
+	case_ "$1" both $2 $3 $4 $5 $6
 	[ ! -f /tmp/points ] || head -n 1 /tmp/points
 	no_dm
 	no_null_blks
 }
 
 both() {
-	recorded $1 $3 $4
+	recorded $1 $3 $4 $5
 	replayed $2
 }
 
@@ -180,10 +190,10 @@ cpu1=/sys/devices/system/cpu/cpu1/online
 modprobe -a dm-log-writes kcopyd-mirror kcopyd-snapshot ||
 	echo "FAILED  $scenario: the modules cannot be loaded"
 parts='a:0:8192 b:8192:8192 l:16384:1024 j:17408:256'
-a_crash 'a mirror' mirror_recorded mirror_replayed 16384 1024
+a_crash 'a mirror' mirror_recorded mirror_replayed 16384 1024 17408
 parts='o:0:8192 c:8192:16384 j:24576:256 k:24832:256'
-a_crash 'a snapshot' snapshot_recorded snapshot_replayed 8192 32
-a_crash 'a merge' merge_recorded merge_replayed 8192 32
+a_crash 'a snapshot' snapshot_recorded snapshot_replayed 8192 32 24576
+a_crash 'a merge' merge_recorded merge_replayed 8192 32 24576
 rmmod kcopyd-mirror kcopyd-snapshot kcopyd-dm dm-log-writes ||
 	echo "FAILED  $scenario: the modules cannot be unloaded"
 [ ! -e $cpu1 ] || echo 1 >$cpu1
