@@ -13,6 +13,7 @@
 #				  do not exist;
 #				- a message of the FAQ that the sources do not have, and one of the
 #				  engine's and the targets' that no document has;
+#				- a version that is not that of the file VERSION;
 #				- figures of the README that are not those of bench/results.
 #	check.py guest DIR	and writes all other commands there, for tests/system/scenarios/docs.sh:
 #				a file for each document
@@ -107,15 +108,15 @@ def check_inline(document):
 def check_cases(document):
     """The tests that a document names."""
     scenarios = "tests/system/scenarios/{}.sh"
-    kunit = "\n".join(map(read, glob.glob("tests/kunit/*.c")))
+    kunit = [read(path) for path in glob.glob("tests/kunit/*.c")]
     unit = "\n".join(map(read, glob.glob("tests/unit/*.cpp")))
     for where, case in re.findall(r"(?<!\*)\*([a-z_-]+): ([^*]+)\*(?!\*)", read(document)):
         case = squeezed(case)
         if where == "unit":
             there = f"TEST({case.replace('.', ', ')})" in unit
         elif where.startswith("kcopyd_"):
-            there = f'"{where}"' in kunit and re.search(
-                rf"KUNIT_CASE(_PARAM|_SLOW)?\({case}\b", kunit)
+            there = any(f'"{where}"' in suite and re.search(
+                rf"KUNIT_CASE(_PARAM|_SLOW)?\({case}\b", suite) for suite in kunit)
         else:
             path = scenarios.format(where)
             there = os.path.exists(path) and any(
@@ -189,6 +190,12 @@ for document in documents:
                 file.write(" ".join(map(shlex.quote, ["step", str(number), command,
                                                       "\n".join(output)])) + "\n")
 
+version = read("VERSION").strip()
+if not read("debian/changelog").startswith(f"kcopyd ({version})"):
+    wrong.append(f"debian/changelog: its first version is not {version}")
+for document in documents:
+    wrong += [f"{document}: kcopyd/{other} is not kcopyd/{version}"
+              for other in re.findall(r"\bkcopyd/(\d[\w.]*)", read(document)) if other != version]
 for results in "bench/results/table.md", "bench/results/copies.md":
     if read(results) not in read("README.md"):
         wrong.append(f"README.md: its figures are not those of {results}")
