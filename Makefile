@@ -138,6 +138,9 @@ ifeq ($(filter $(RELEASE),$(releases) $(notdir $(wildcard $(include-dir)/build/*
 $(error No modules of kcopyd for $(RELEASE) in $(call modules-in,$(RELEASE)); there are for: $(or $(releases),no kernel))
 endif
 endif
+ifneq ($(and $(call goals-in,install),$(wildcard $(DESTDIR)/lib/modules/$(release)/updates/dkms/kcopyd.ko*)),)
+$(error DKMS has installed kcopyd for $(release), and modprobe would find it twice: first dkms uninstall kcopyd/$(version) -k $(release), or apt-get remove kcopyd-dkms)
+endif
 ifneq ($(KEY)$(CERT),)
 $(foreach var,KEY CERT,$(if $(wildcard $($(var))),,					\
 	$(error $(var)=$($(var)) is no file: to sign the modules needs KEY=<private key> and CERT=<certificate>)))

@@ -248,6 +248,7 @@ by_dkms()
 	dkms install "kcopyd/$version" -k "$old"
 	there "$old" updates/dkms
 	[ -s "/usr/src/kcopyd/build/$old/Module.symvers" ] || fail 'no symbols for others'
+	one_line "DKMS has installed kcopyd for $old, " make -s install KDIR="$kdir"
 	example /usr/share/doc/kcopyd/examples/mainline-names.conf
 	consumers "$old"
 	dkms uninstall "kcopyd/$version" -k "$old"
