@@ -18,7 +18,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-kernels='6.12 7.3' scenarios=smoke
+kernels='6.12 7.3' scenarios='smoke refused'
 full='' stages=(build unit model runner system) beside=(kunit clients kills demo kernels bench)
 if [ "${1-}" = --full ]; then
 	shift

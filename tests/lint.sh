@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # The flags of an outer make, like -j, are not for the builds here.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-tests/qemu/deps.sh build lint unit kcopyctl
+tests/qemu/deps.sh build lint unit kcopyctl tools
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -94,6 +94,15 @@ clang_tidy() {
 		printf '%s\0' "${host_files[@]}" | tidy -DKCOPYD_VERSION='"0"'
 }
 result "clang-tidy" clang_tidy
+
+mutants() {
+	local patch rc=0
+	for patch in tests/mutants/*.patch; do
+		patch -p1 --dry-run -s <"$patch" || { echo "$patch does not apply"; rc=1; }
+	done
+	return $rc
+}
+result "the mutants apply" mutants
 
 # One machine's paths and kernel version comparisons have no place in the tree.
 no_match() {
