@@ -244,14 +244,28 @@ bool kcopyd_job_keep_together(struct kcopyd_reserve *reserve,
 	return true;
 }
 
+/* How often a submitter that waits for the reserve asks for memory. */
+#define JOB_RETRY	(HZ / 10)
+
+static struct kcopyd_job *job_from_memory(unsigned int num_dests, gfp_t gfp)
+{
+	struct kcopyd_job *job = kmalloc(kcopyd_job_size(num_dests), gfp);
+
+	if (job) {
+		job->reserved = KCOPYD_RESERVED_NOT;
+		kcopyd_job_init(job, num_dests);
+	}
+	return job;
+}
+
 /**
  * kcopyd_job_alloc() - get a job object when none is kept
  * @kc: the client
  * @num_dests: destinations, from 1 to KCOPYD_MAX_DESTS
  *
  * Takes memory that can be had without waiting, else an object of the reserve,
- * and sleeps until one is free; but for the client's own callbacks, on whose
- * return the reserve depends.
+ * and sleeps until there is one or the other; but for the client's own callbacks,
+ * on whose return the reserve depends.
  *
  * Context: Process context, without the client's lock. May sleep, but not in
  * the client's own callbacks.
@@ -264,12 +278,9 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 {
 	struct kcopyd_job *job;
 
-	job = kmalloc(kcopyd_job_size(num_dests), KCOPYD_GFP_NOW);
-	if (job) {
-		job->reserved = KCOPYD_RESERVED_NOT;
-		kcopyd_job_init(job, num_dests);
+	job = job_from_memory(num_dests, KCOPYD_GFP_NOW);
+	if (job)
 		return job;
-	}
 	if (kcopyd_in_callback(kc)) {
 		job = reserve_take(kc, num_dests, KCOPYD_RESERVED_CALLBACK);
 		if (job)
@@ -277,14 +288,17 @@ struct kcopyd_job *kcopyd_job_alloc(struct kcopyd_client *kc,
 		if (!kc->dm)
 			return ERR_PTR(-EAGAIN);
 		/* As it cannot be told, it is the allocator that is waited for. */
-		job = kmalloc(kcopyd_job_size(num_dests), GFP_NOIO | __GFP_NOFAIL);
-		job->reserved = KCOPYD_RESERVED_NOT;
-		kcopyd_job_init(job, num_dests);
-		return job;
+		return job_from_memory(num_dests, GFP_NOIO | __GFP_NOFAIL);
 	}
-	wait_event(kc->reserve.wait,
-		   (job = reserve_take(kc, num_dests,
-				       KCOPYD_RESERVED_SUBMITTER)));
+	/* Who has the reserve may be on a disk that hangs: memory comes back sooner. */
+	while (!wait_event_timeout(kc->reserve.wait,
+				   (job = reserve_take(kc, num_dests,
+						       KCOPYD_RESERVED_SUBMITTER)),
+				   JOB_RETRY)) {
+		job = job_from_memory(num_dests, KCOPYD_GFP_NOW);
+		if (job)
+			break;
+	}
 	return job;
 }
 

@@ -265,8 +265,8 @@ static void alloc_eight_clients(struct kunit *test)
 }
 
 struct submitter {
+	struct copy *before[KCOPYD_RESERVE_JOBS];
 	struct copy *copy;
-	struct completion asleep;
 	struct completion done;
 	int r;
 };
@@ -275,55 +275,82 @@ static int submitter_thread(void *data)
 {
 	struct submitter *s = data;
 
-	complete(&s->asleep);
-	s->r = submit_starved(s->copy, 0);
+	starve_task(current, true);
+	s->r = copy_submit(s->copy, 0);
+	starve_task(current, false);
 	complete(&s->done);
 	return 0;
+}
+
+/* Copies from a disk that is shut have the reserve; a thread sleeps for an object. */
+static struct task_struct *submitter_start(struct kunit *test, struct alloc *a, struct submitter *s)
+{
+	wait_queue_head_t *wait = &a->client->kc->reserve.wait;
+	struct task_struct *task;
+	unsigned int i;
+
+	tdisk_shut(a->from);
+	for (i = 0; i < ARRAY_SIZE(s->before); i++) {
+		s->before[i] = alloc_copy(a, 8 * i, 8);
+		KUNIT_ASSERT_EQ(test, submit_starved(s->before[i], 0), 0);
+	}
+	KUNIT_EXPECT_EQ(test, a->client->kc->reserve.nr_free, KCOPYD_RESERVE_CALLBACK_JOBS);
+
+	init_completion(&s->done);
+	s->copy = alloc_copy(a, 1000, 8);
+	task = kthread_run(submitter_thread, s, "kcopyd_submitter");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	wait_until(wq_has_sleeper(wait) || completion_done(&s->done));
+	KUNIT_EXPECT_TRUE_MSG(test, wq_has_sleeper(wait), "the submitter does not sleep");
+	/* However often it asks for memory. */
+	msleep(300);
+	KUNIT_EXPECT_FALSE(test, completion_done(&s->done));
+	return task;
+}
+
+static void submitter_end(struct kunit *test, struct alloc *a, struct submitter *s)
+{
+	unsigned int i;
+
+	if (!wait_for_completion_timeout(&s->done, TDISK_TIMEOUT)) {
+		tclient_hangs(a->client);
+		KUNIT_FAIL(test, "the submitter is not woken");
+		return;
+	}
+	tdisk_open(a->from);
+	KUNIT_EXPECT_EQ(test, s->r, 0);
+	copy_wait(s->copy);
+	copy_expect_copied(s->copy, 0);
+	for (i = 0; i < ARRAY_SIZE(s->before); i++) {
+		copy_wait(s->before[i]);
+		copy_expect(s->before[i], 0, 0);
+	}
+	kfree(s);
 }
 
 /* With the reserve in use a submitter sleeps, and one copy that ends wakes it. */
 static void alloc_reserve_exhausted(struct kunit *test)
 {
 	struct alloc a = alloc_new(test, TDISK_END_IRQ);
-	struct copy *copies[KCOPYD_RESERVE_JOBS];
 	struct submitter *s = kzalloc(sizeof(*s), GFP_KERNEL);
-	wait_queue_head_t *wait = &a.client->kc->reserve.wait;
-	struct task_struct *task;
-	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, s);
-	tdisk_shut(a.from);
-	for (i = 0; i < ARRAY_SIZE(copies); i++) {
-		copies[i] = alloc_copy(&a, 8 * i, 8);
-		KUNIT_ASSERT_EQ(test, submit_starved(copies[i], 0), 0);
-	}
-	KUNIT_EXPECT_EQ(test, a.client->kc->reserve.nr_free, KCOPYD_RESERVE_CALLBACK_JOBS);
-
-	init_completion(&s->asleep);
-	init_completion(&s->done);
-	s->copy = alloc_copy(&a, 1000, 8);
-	task = kthread_run(submitter_thread, s, "kcopyd_submitter");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	wait_until(wq_has_sleeper(wait) || completion_done(&s->done));
-	KUNIT_EXPECT_TRUE_MSG(test, wq_has_sleeper(wait), "the submitter does not sleep");
-	KUNIT_EXPECT_FALSE(test, completion_done(&s->done));
+	submitter_start(test, &a, s);
 	/* One object is enough. */
 	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(a.from, 1));
 	tdisk_release(a.from, 1);
-	if (!wait_for_completion_timeout(&s->done, TDISK_TIMEOUT)) {
-		tclient_hangs(a.client);
-		KUNIT_FAIL(test, "the submitter is not woken");
-		return;
-	}
-	tdisk_open(a.from);
-	KUNIT_EXPECT_EQ(test, s->r, 0);
-	copy_wait(s->copy);
-	copy_expect_copied(s->copy, 0);
-	for (i = 0; i < ARRAY_SIZE(copies); i++) {
-		copy_wait(copies[i]);
-		copy_expect(copies[i], 0, 0);
-	}
-	kfree(s);
+	submitter_end(test, &a, s);
+}
+
+/* None of them ends, but there is memory again. */
+static void alloc_reserve_or_memory(struct kunit *test)
+{
+	struct alloc a = alloc_new(test, TDISK_END_IRQ);
+	struct submitter *s = kzalloc(sizeof(*s), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	starve_task(submitter_start(test, &a, s), false);
+	submitter_end(test, &a, s);
 }
 
 #define MANY (KCOPYD_RESERVE_JOBS + KCOPYD_RESERVE_CALLBACK_JOBS + 3)
@@ -483,6 +510,7 @@ static struct kunit_case alloc_cases[] = {
 	KUNIT_CASE(alloc_eight_clients),
 	KUNIT_CASE(alloc_reserve_of_32_destinations),
 	KUNIT_CASE(alloc_reserve_exhausted),
+	KUNIT_CASE(alloc_reserve_or_memory),
 	KUNIT_CASE(alloc_reserve_in_callback),
 	KUNIT_CASE(alloc_parts),
 	KUNIT_CASE(alloc_parts_and_errors),

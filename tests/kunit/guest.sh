@@ -13,6 +13,11 @@ for faults in failslab fail_page_alloc; do
 	echo 0 >$dir/verbose
 done
 echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+# Of a task that is marked, all of the slab fail.
+dir=/sys/kernel/debug/failslab
+echo Y >$dir/task-filter
+echo -1 >$dir/times
+echo 100 >$dir/probability
 
 # KCSAN looks at one access in so many. On its kernel only modules are looked at, so it
 # can be more than it was made for.

@@ -26,7 +26,15 @@ static inline bool starve_stop(void)
 #endif
 }
 
-/* The same for all workers, whatever they do next. */
+/* All of a task's objects of the slab fail, or none do: guest.sh has set that up. */
+static inline void starve_task(struct task_struct *task, bool on)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	WRITE_ONCE(task->make_it_fail, on);
+#endif
+}
+
+/* The allocations of all workers are spared, whatever they do next. */
 static inline void starve_stop_workers(void)
 {
 #ifdef CONFIG_FAULT_INJECTION
