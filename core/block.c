@@ -91,7 +91,7 @@ static void grow_work(struct work_struct *work)
 		nr_free++;
 	}
 	nr_missed = 0;
-	queue_delayed_work(system_wq, &blocks_trim, BLOCKS_IDLE);
+	schedule_delayed_work(&blocks_trim, BLOCKS_IDLE);
 	spin_unlock_irq(&blocks_lock);
 }
 
@@ -148,7 +148,7 @@ static void trim_work(struct work_struct *work)
 
 	spin_lock_irq(&blocks_lock);
 	if (nr_all)
-		queue_delayed_work(system_wq, &blocks_trim, BLOCKS_IDLE);
+		schedule_delayed_work(&blocks_trim, BLOCKS_IDLE);
 	spin_unlock_irq(&blocks_lock);
 }
 
@@ -192,7 +192,7 @@ struct kcopyd_block *kcopyd_block_get(unsigned int held)
 			least_free = min(least_free, nr_free);
 		} else if (nr_all < most) {
 			nr_missed++;
-			queue_work(system_unbound_wq, &blocks_grow);
+			schedule_work(&blocks_grow);
 		}
 	}
 	spin_unlock(&blocks_lock);
