@@ -16,6 +16,7 @@
  * All of this is short work under the client's lock, and done wherever the
  * event happens: in the submitter, in a worker, in an end_io.
  */
+#include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/hash.h>
 #include <linux/minmax.h>
@@ -80,6 +81,9 @@ static inline unsigned int part_data(const struct kcopyd_client *kc,
 	if (unlikely(remaining > least * PAGE_SECTORS)) {
 		unsigned int most = min(pool, kc->part_pages);
 
+		/* dm-io's bios end after so many pages, and must where a block ends. */
+		if (unlikely(least > 1))
+			most = min(most, BIO_MAX_VECS);
 		most = max(round_down(most, least), least);
 		if (remaining >= (sector_t)most * PAGE_SECTORS)
 			return most;
