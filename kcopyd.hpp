@@ -156,7 +156,7 @@ using bad_range = kcopyd_bad_range;
 /**
  * class report - how a request ended, and what became of it
  *
- * Looks at the request, and is good as long as that is not submitted again.
+ * Looks at the request, and is good until that is accepted once more.
  */
 class report : public outcome {
 public:
@@ -270,7 +270,7 @@ private:
  */
 struct options {
 	flags how = flags::none;
-	unsigned short ioprio = 0;     /* as in ioprio_set(2); 0 for the normal one */
+	unsigned short ioprio = 0;     /* of ioprio_set(2), class and level; 0: the normal one */
 	sector_t progress_sectors = 0; /* told of progress after so many more */
 	bad_range *bad = nullptr;      /* receives what could not be read */
 	unsigned int max_bad = 0;      /* how many there is room for */
@@ -337,6 +337,16 @@ protected:
 
 private:
 	friend class client;
+
+	/* Has it ever been accepted, so that its callable may not have returned yet? */
+	[[nodiscard]] bool submitted() const noexcept
+	{
+		return __atomic_load_n(&submitted_, __ATOMIC_RELAXED);
+	}
+	void set_submitted(bool is) noexcept
+	{
+		__atomic_store_n(&submitted_, is, __ATOMIC_RELAXED);
+	}
 
 	kcopyd_request *r_ = nullptr;
 	kcopyd_request_fn fn_;
@@ -851,26 +861,29 @@ inline int client::start(request_base &what, const io_region &from, unsigned int
 		return num_dests > KCOPYD_MAX_DESTS ? -einval : -enomem;
 	}
 
-	*what.r_ = {
-		.from = from,
-		.dests = dests,
-		.num_dests = num_dests,
-		.flags = static_cast<unsigned int>(opts.how) | more,
-		.ioprio = opts.ioprio,
-		.fn = what.fn_,
-		.context = &what,
-		.progress = what.progress_,
-		.progress_sectors = opts.progress_sectors,
-		.bad = opts.bad,
-		.max_bad = opts.max_bad,
-		.result = {},
-	};
-	/* Once it is accepted, it may be gone. */
-	what.submitted_ = true;
-	const int err = kcopyd_submit(kc_, what.r_);
+	kcopyd_request &r = *what.r_;
+
+	/* But for the result: its callable may be looking at that of the copy before. */
+	r.from = from;
+	r.dests = dests;
+	r.num_dests = num_dests;
+	r.flags = static_cast<unsigned int>(opts.how) | more;
+	r.ioprio = opts.ioprio;
+	r.fn = what.fn_;
+	r.context = &what;
+	r.progress = what.progress_;
+	r.progress_sectors = opts.progress_sectors;
+	r.bad = opts.bad;
+	r.max_bad = opts.max_bad;
+
+	/* Once it is accepted, it may be gone; rejected, it is what it was. */
+	const bool before = what.submitted();
+
+	what.set_submitted(true);
+	const int err = kcopyd_submit(kc_, &r);
 
 	if (err) {
-		what.submitted_ = false;
+		what.set_submitted(before);
 		what.fired();
 	}
 	return err;

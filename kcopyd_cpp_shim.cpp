@@ -48,12 +48,12 @@ request_base::~request_base()
 
 int request_base::cancel() noexcept
 {
-	return submitted_ && pending() ? kcopyd_request_cancel(r_) : 0;
+	return submitted() && pending() ? kcopyd_request_cancel(r_) : 0;
 }
 
 int request_base::cancel_sync() noexcept
 {
-	return submitted_ ? kcopyd_request_cancel_sync(r_) : 0;
+	return submitted() ? kcopyd_request_cancel_sync(r_) : 0;
 }
 
 prepared_callback &prepared_callback::operator=(prepared_callback &&other) noexcept

@@ -13,6 +13,7 @@ static_assert(CPP_TEST_EIO == EIO);
 static_assert(CPP_TEST_ENOMEM == ENOMEM);
 static_assert(CPP_TEST_EBUSY == EBUSY);
 static_assert(CPP_TEST_EINVAL == EINVAL);
+static_assert(CPP_TEST_ERANGE == ERANGE);
 static_assert(CPP_TEST_EDEADLK == EDEADLK);
 static_assert(CPP_TEST_ECANCELED == ECANCELED);
 
@@ -173,6 +174,7 @@ CPP_CASE(request_bad_ranges)
 CPP_CASE(request_progress)
 CPP_CASE(request_again)
 CPP_CASE(request_cancel)
+CPP_CASE(request_rejected_again)
 CPP_CASE(guards)
 CPP_CASE(prepared)
 CPP_CASE(tuned)
@@ -212,6 +214,7 @@ static struct kunit_case cpp_cases[] = {
 	KUNIT_CASE(request_progress),
 	KUNIT_CASE(request_again),
 	KUNIT_CASE(request_cancel),
+	KUNIT_CASE(request_rejected_again),
 	KUNIT_CASE(guards),
 	KUNIT_CASE(prepared),
 	KUNIT_CASE(tuned),

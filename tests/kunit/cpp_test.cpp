@@ -821,6 +821,29 @@ CPP_TEST(request_cancel)
 	EXPECT(r.cancel_sync() == 0);
 }
 
+/* What is rejected leaves alone what its callable looks at, and that it has not returned. */
+CPP_TEST(request_rejected_again)
+{
+	kcopyd::request_base *self = nullptr;
+	client c = must_create(test);
+	request r([&, test](const report &what) {
+		const region past = at(test, 1, 1U << 30, 8);
+		const auto read = what.details().bytes_read;
+
+		EXPECT(read == 4096);
+		EXPECT(c.submit(*self, at(test, 0, 0, 8), { past }) == -CPP_TEST_ERANGE);
+		EXPECT(what.details().bytes_read == read);
+		EXPECT(self->cancel_sync() == -CPP_TEST_EDEADLK);
+		cpp_test_signal(test);
+	});
+
+	self = &r;
+	REQUIRE(r.reserve(1) == 0);
+	REQUIRE(c.submit(r, at(test, 0, 0, 8), { at(test, 1, 0, 8) }) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(r.cancel_sync() == 0);
+}
+
 CPP_TEST(guards)
 {
 	int err[2] = {};

@@ -47,6 +47,7 @@ CPP_TEST(request_bad_ranges);
 CPP_TEST(request_progress);
 CPP_TEST(request_again);
 CPP_TEST(request_cancel);
+CPP_TEST(request_rejected_again);
 CPP_TEST(guards);
 CPP_TEST(prepared);
 CPP_TEST(tuned);
@@ -59,6 +60,7 @@ CPP_TEST(virtual_functions);
 #define CPP_TEST_ENOMEM	12
 #define CPP_TEST_EBUSY	16
 #define CPP_TEST_EINVAL	22
+#define CPP_TEST_ERANGE		34
 #define CPP_TEST_EDEADLK	35
 #define CPP_TEST_ECANCELED	125
 
