@@ -550,7 +550,7 @@ EXPORT_SYMBOL_GPL(kcopyd_zero);
  * As kcopyd_copy() and kcopyd_zero(), but for memory: it needs none. A request is not
  * submitted again before its callback is called.
  *
- * Context: Process context. Does not sleep.
+ * Context: Process context, with interrupts enabled. Does not sleep.
  * Return: 0 if the request is accepted. Otherwise nothing is written, its callback is
  * not called, and it is unchanged: as kcopyd_copy(), without -EAGAIN; -EINVAL for an
  * unknown I/O priority, and -EOPNOTSUPP for any on a kernel whose dm-io has none.
@@ -857,7 +857,7 @@ EXPORT_SYMBOL_GPL(kcopyd_request_cancel);
 /**
  * kcopyd_request_cancel_sync() - cancel a request and wait for its callback
  * @request: an accepted request whose callback has not returned; as for
- *	kcopyd_request_cancel(), but its callback may free it
+ *	kcopyd_request_cancel(), it is not freed meanwhile, be it by its callback
  *
  * Context: Process context, may sleep.
  * Return: as kcopyd_request_cancel(), when the callback has returned; -EDEADLK in one
@@ -873,7 +873,6 @@ int kcopyd_request_cancel_sync(struct kcopyd_request *request)
 	if (kcopyd_in_callback(kc))
 		return reject_cancel_sync(kc);
 	r = kcopyd_request_cancel(request);
-	/* It may be freed from here on: its address alone is compared. */
 	wait_event(kc->cancel_wait, !kcopyd_copy_cancelling(kc, &match));
 	kcopyd_client_flush(kc);
 	return r;

@@ -199,7 +199,7 @@ typedef void (*kcopyd_progress_fn)(struct kcopyd_request *request, sector_t done
  * @dests: the destinations; not used after kcopyd_submit()
  * @num_dests: how many, at most as many as kcopyd_request_size() was told
  * @flags: KCOPYD_IGNORE_ERROR and so on, or 0
- * @ioprio: I/O priority as in ioprio_set(2); 0 for the normal one
+ * @ioprio: I/O priority as in ioprio_set(2), class and level; 0 for the normal one
  * @fn: called exactly once when an accepted request has ended
  * @context: for the caller
  * @progress: called now and then while it goes on, or NULL
