@@ -11,7 +11,8 @@
 # --quick	only the rows that have something to reach, no pictures
 # --check	the same as a test: one boot, and rows may be 3 % below what they must
 # --boots	how often those rows are repeated, to show the spread (default 3)
-# --save	keep table, data and pictures in bench/results/
+# --save	keep table, data and pictures in bench/results/, or in a directory of it if
+#		the kernel is not 6.1
 #
 # KCOPYD_BENCH_KERNEL	the kernel, of those that boot.sh knows (default 6.1)
 set -euo pipefail
@@ -107,17 +108,19 @@ children=()
 
 mkdir "$work/results"
 code=0
-bench/report.py report $quick "$work/results" "$commit" \
+bench/report.py report $quick "$kernel" "$work/results" "$commit" \
 	"$work/cpus" "$work/insns" "${names[@]/#/$work/}" || code=$?
 if [[ -z $quick ]]; then
 	gnuplot "$work/results/pictures.gp"
 fi
 echo "measured in $((SECONDS - begin)) s" >&2
 if [[ -n $save ]]; then
-	mkdir -p bench/results
+	saved=bench/results
+	[[ $kernel == 6.1 ]] || saved+=/$kernel
+	mkdir -p "$saved"
 	rm -f "$work"/results/pictures.gp "$work"/results/*.dat
-	cp "$work"/results/* bench/results/
-	echo "saved in bench/results/" >&2
+	cp "$work"/results/* "$saved/"
+	echo "saved in $saved/" >&2
 fi
 tail -n 1 "$work/results/table.txt"
 ((code == 0))

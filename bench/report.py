@@ -3,7 +3,7 @@
 """Says what the bench has to run, and what came of it.
 
     report.py runs [--quick|--cpus]
-    report.py report [--quick] DIRECTORY COMMIT CPUS INSNS BOOT...
+    report.py report [--quick|--check] KERNEL DIRECTORY COMMIT CPUS INSNS BOOT...
 
 "runs" prints a line for each run of the guest. "report" reads what the guests
 wrote (BOOT: with a clock that counts instructions; CPUS: with two CPUs, the
@@ -17,7 +17,7 @@ import statistics
 import sys
 
 sys.dont_write_bytecode = True
-from rows import BOTH, COPIES, PLACES, ROWS, SIZES  # noqa: E402 (no .pyc beside the sources)
+from rows import BOTH, COPIES, OF_KERNEL, PLACES, ROWS, SIZES  # noqa: E402 (no .pyc beside the sources)
 
 # Two CPUs, and submitters of their own: name, parameters
 CPUS = [
@@ -256,8 +256,11 @@ def pictures(directory, measured):
         print("\n".join(script), file=file)
 
 
-def report(quick, check, directory, commit, cpus_path, insns, *boots):
+def report(quick, check, kernel, directory, commit, cpus_path, insns, *boots):
     """Prints and writes everything; fails if a row does."""
+    others = OF_KERNEL.get(kernel, {})
+    for row in ROWS:
+        row.must, row.aim = others.get(row.name, (row.must, row.aim))
     measured = Measured([read(boot) for boot in boots])
     lines, passed, failed = table(quick, check, measured)
     cpu_lines, cpu_data = cpus(cpus_path, insns)
@@ -265,7 +268,7 @@ def report(quick, check, directory, commit, cpus_path, insns, *boots):
     failed += 0 if quick else missing
     spread = max(((measured.spread(row.name, engine), f"{row.name}, {engine}")
                   for row in rows(quick) if row.figure == "time" for engine in row.engines))
-    text = [f"commit {commit}; {len(boots)} boots; one instruction is one nanosecond", ""]
+    text = [f"commit {commit}; kernel {kernel}; {len(boots)} boots; one instruction is one nanosecond", ""]
     text += align(lines) + [""] + align(cpu_lines) + [""]
     text += align(copy_lines) + [""] if not quick else []
     text += [f"The boots are at most {spread[0]:.2f} % apart ({spread[1]})."]
@@ -282,6 +285,7 @@ def report(quick, check, directory, commit, cpus_path, insns, *boots):
         write("copies.md", markdown(copy_lines))
     write("results.json", json.dumps({
         "commit": commit,
+        "kernel": kernel,
         "boots": [{f"{name}/{engine}": run for (name, engine), run in boot.items()} for boot in measured.boots],
         "cpus": cpu_data,
         "copies": copy_data,

@@ -13,8 +13,8 @@
 # unless it is set. And there is more: the suites about things that happen at the same
 # moment on a kernel that finds data races; the KUnit suites on a debug kernel from 7.3's
 # source; instead of a little of everything on the kernels besides 6.1 all system tests, on
-# those of KERNELS ("6.1 6.12 7.3" unless it is set); what installs it, in a clean system;
-# and a deliberate bug, to see that make mutate works.
+# those of KERNELS ("6.1 6.12 7.3" unless it is set), and the rows of the bench on 7.3; what
+# installs it, in a clean system; and a deliberate bug, to see that make mutate works.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +23,7 @@ full='' stages=(build unit model runner system) beside=(kunit clients kills demo
 if [ "${1-}" = --full ]; then
 	shift
 	full=--full
-	beside+=(install races kunit-7.3 mutate)
+	beside+=(install races kunit-7.3 bench-7.3 mutate)
 	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_POINTS="${KCOPYD_POINTS:-all}"
@@ -116,6 +116,7 @@ for name; do
 	runner)	stage runner tests/qemu/selftest.sh ;;
 	demo)	stage demo tests/demo.sh ;;
 	kunit)	stage kunit tests/kunit/run.sh ;;
+	bench-7.3) KCOPYD_BENCH_KERNEL=7.3 stage bench-7.3 bench/bench.sh --check ;;
 	kunit-7.3) stage kunit-7.3 tests/kunit/run.sh --kernel debug-7.3 ;;
 	# Without those that have a stage of their own.
 	system)	mapfile -t names < <(basename -as .sh tests/system/scenarios/*.sh |
@@ -137,7 +138,7 @@ for name; do
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
 	# One of them, to see that make mutate works.
 	mutate)	stage mutate tests/mutate.sh args-cut-number ;;
-	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit clients kills demo kernels bench install races kunit-7.3 mutate" >&2
+	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit clients kills demo kernels bench install races kunit-7.3 bench-7.3 mutate" >&2
 		exit 2 ;;
 	esac
 done
