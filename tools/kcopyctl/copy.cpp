@@ -244,6 +244,8 @@ void copying::prepare()
 	map_ = file(open(how_.map.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
 	if (!map_)
 		throw failure(fmt::format("{} cannot be written: {}", how_.map, last_error()));
+	if (is_block_device(map_))
+		throw failure(how_.map + " is a block device, which a map would overwrite");
 }
 
 /* Until it ends by itself; a signal is a failure, and then the engine's end is its end. */

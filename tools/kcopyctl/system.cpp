@@ -235,6 +235,13 @@ std::vector<std::string> names_in(const std::string &path)
 	return names;
 }
 
+bool is_block_device(const file &open)
+{
+	struct stat st = {};
+
+	return fstat(open.get(), &st) == 0 && S_ISBLK(st.st_mode);
+}
+
 bool exists(const std::string &path)
 {
 	return access(path.c_str(), F_OK) == 0;

@@ -76,6 +76,8 @@ void say(std::FILE *to, const std::string &text);
 /* Names in a directory, in order; none if it cannot be read. */
 [[nodiscard]] std::vector<std::string> names_in(const std::string &path);
 
+[[nodiscard]] bool is_block_device(const file &open);
+
 [[nodiscard]] bool exists(const std::string &path);
 
 struct finished {

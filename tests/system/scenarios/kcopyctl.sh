@@ -361,6 +361,8 @@ refused() {
 	refuses 1 'there is no client and no kmirror "x"' rate x 5M
 	refuses 1 '/none/map cannot be written: No such file' copy --yes --salvage --map /none/map \
 		/dev/na /dev/nb
+	refuses 1 '/dev/nb is a block device, which a map would overwrite' copy --yes --salvage \
+		--map /dev/nb /dev/na /dev/nc
 	blockdev --setro /dev/nb
 	refuses 1 '/dev/nb is read-only' copy --yes --force /dev/na /dev/nb
 	blockdev --setrw /dev/nb
