@@ -143,7 +143,7 @@ void ask(const std::vector<device> &dests, const copy_options &how)
  */
 void write_back(const device &d, bool drop)
 {
-	const file dev(open(d.path.c_str(), (drop ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+	const file dev(open(d.opened.c_str(), (drop ? O_RDWR : O_RDONLY) | O_CLOEXEC));
 
 	if (!dev || fsync(dev.get()) != 0)
 		throw failure(fmt::format("{}: {}", d.path, last_error()));
@@ -175,7 +175,7 @@ private:
 	device source_;
 	std::vector<device> dests_;
 	std::vector<std::string> paths_;
-	std::vector<file> open_; /* all of them, until the module has them open */
+	std::vector<file> open_; /* all of them */
 	file map_;
 	copy_status status_;
 	std::vector<bad_range> bad_;
@@ -252,9 +252,8 @@ void copying::prepare()
 void copying::transfer()
 {
 	ready();
-	engine e(how_, source_, paths_);
+	engine e(how_, source_, dests_);
 
-	open_.clear();
 	display_.phase("");
 	for (status_ = e.status(); status_.goes_on(); status_ = e.status()) {
 		display_.show(status_.done * 512, bytes());
@@ -298,7 +297,7 @@ public:
 	static constexpr size_t size = 1 << 20;
 
 	explicit reader(const device &d)
-		: path_(d.path), dev_(open(d.path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC)),
+		: path_(d.path), dev_(open(d.opened.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC)),
 		  data_(static_cast<char *>(std::aligned_alloc(size, size)), std::free)
 	{
 		if (!dev_ || !data_)

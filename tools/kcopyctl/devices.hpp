@@ -93,7 +93,9 @@ struct mount {
 
 /* What is known of a device that a copy would be written to. */
 struct device {
-	std::string path;
+	std::string path;   /* as it was given; a link may lead elsewhere later */
+	std::string node;   /* where that led, for the module */
+	std::string opened; /* leads to it as long as it is open here */
 	device_number number;
 	u64 bytes = 0;
 	u64 block = 512;

@@ -50,7 +50,7 @@ private:
 };
 
 [[nodiscard]] std::vector<std::string> command_line(const copy_options &how, const device &source,
-						    const std::vector<std::string> &dests)
+						    const std::vector<device> &dests)
 {
 	std::vector<std::string> words = { "modprobe", "--first-time", "kcopyd-copy" };
 	std::string dst;
@@ -58,9 +58,9 @@ private:
 	if (!how.module.empty())
 		words = { "insmod", how.module };
 	/* What follows the last @ is a sector: a path may have one, too. */
-	for (const std::string &path : dests)
-		dst += (dst.empty() ? "" : ",") + path + "@0";
-	words.push_back("src=" + source.path + "@0");
+	for (const device &d : dests)
+		dst += (dst.empty() ? "" : ",") + d.node + "@0";
+	words.push_back("src=" + source.node + "@0");
 	words.push_back("dst=" + dst);
 	words.push_back(fmt::format("count={}", source.bytes / 512));
 	words.push_back(fmt::format("rate={}", how.rate));
@@ -75,7 +75,7 @@ private:
 
 } /* namespace */
 
-engine::engine(const copy_options &how, const device &source, const std::vector<std::string> &dests)
+engine::engine(const copy_options &how, const device &source, const std::vector<device> &dests)
 {
 	if (is_running())
 		throw failure(

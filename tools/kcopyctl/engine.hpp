@@ -37,9 +37,8 @@ struct copy_options {
  */
 class engine {
 public:
-	/* @dests are paths of devices. Fails if the kernel does not begin. */
-	engine(const copy_options &how, const device &source,
-	       const std::vector<std::string> &dests);
+	/* Fails if the kernel does not begin. */
+	engine(const copy_options &how, const device &source, const std::vector<device> &dests);
 	engine(const engine &) = delete;
 	engine &operator=(const engine &) = delete;
 	~engine();

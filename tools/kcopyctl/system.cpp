@@ -360,24 +360,23 @@ device look_at(const std::string &path, file &open)
 
 	if (stat(path.c_str(), &st) != 0)
 		throw failure(fmt::format("{}: {}", path, last_error()));
-	/* By the name that it was given, where the module understands that. */
 	d.path = fs::absolute(path, error).string();
-	if (!path_can_be_told(d.path))
-		d.path = fs::canonical(path, error).string();
+	d.node = fs::canonical(path, error).string();
 	if (!S_ISBLK(st.st_mode))
 		throw failure(fmt::format(
 			"{} is not a block device{}", path,
 			S_ISREG(st.st_mode) ? ": losetup --find --show makes one of a file" : ""));
-	if (!path_can_be_told(d.path))
+	if (!path_can_be_told(d.node))
 		throw failure(fmt::format("{} has a character that cannot be told to the module",
-					  printable(d.path)));
+					  printable(d.node)));
 
-	open = file(::open(d.path.c_str(), O_RDONLY | O_CLOEXEC));
+	open = file(::open(d.node.c_str(), O_RDONLY | O_CLOEXEC));
 	if (!open || fstat(open.get(), &st) != 0 ||
 	    ioctl(open.get(), BLKGETSIZE64, &d.bytes) != 0 ||
 	    ioctl(open.get(), BLKSSZGET, &block) != 0 ||
 	    ioctl(open.get(), BLKROGET, &read_only) != 0)
 		throw failure(fmt::format("{}: {}", d.path, last_error()));
+	d.opened = fmt::format("/proc/self/fd/{}", open.get());
 	d.number = { major(st.st_rdev), minor(st.st_rdev) };
 	d.block = static_cast<u64>(block);
 	d.read_only = read_only != 0;
@@ -422,10 +421,10 @@ void look_at_use(device &d)
 			add_users(all, *number, name + " ", d.users);
 	}
 
-	const file exclusive(open(d.path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+	const file exclusive(open(d.opened.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
 
 	d.busy = !exclusive && errno == EBUSY;
-	d.content = content_of(d.path);
+	d.content = content_of(d.opened);
 }
 
 } /* namespace kcopyctl */

@@ -207,6 +207,25 @@ another_device() {
 	check /dev/nc 3
 }
 
+# The links of udev follow what is on a device: the destination's leads to the source, which
+# compares well with itself.
+moved_links() {
+	local pid code=0
+	fill /dev/na 1
+	fill /dev/nb 2
+	modprobe dm-flakey
+	dm flaky '0 65536 flakey /dev/nb 0 0 60 1 drop_writes'
+	ln -sfn /dev/na /tmp/source
+	ln -sfn /dev/mapper/flaky /tmp/dest
+	kcopyctl copy --yes --verify --rate 16M /tmp/source /tmp/dest </dev/null >/tmp/said 2>&1 &
+	pid=$!
+	until_copying
+	ln -sfn /dev/na /tmp/dest
+	wait $pid || code=$?
+	[ $code = 4 ] || fail "exit code $code: $(cat /tmp/said)"
+	says /tmp/said '/tmp/dest differs from /tmp/source at byte [0-9]*$'
+}
+
 bar() {
 	fill /dev/na 1
 	on_terminal 0 '' copy --yes --rate 8M /dev/na /dev/nb
@@ -598,6 +617,7 @@ each 'what is in the page cache is copied, and not stale' page_cache
 each 'a rate, which is changed' limited
 each 'asks on a terminal' asks
 each 'a path that leads to another device meanwhile' another_device
+each 'a path that leads to another device during the copy' moved_links
 each 'a bar on a terminal' bar
 each 'Ctrl-C leaves nothing' ctrl_c
 each 'signals leave nothing, and one copy at a time' terminated
