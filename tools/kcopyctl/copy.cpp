@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <utility>
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -185,6 +186,16 @@ private:
 	u64 took_ms_ = 0;
 };
 
+/* One of them, at least, is a destination. */
+void refuse_overlap(const device &a, const device &b)
+{
+	for (const auto &[upper, lower] : { std::pair(&a, &b), std::pair(&b, &a) }) {
+		if (is_made_of(upper->number, lower->number))
+			throw failure(fmt::format("{} is made of {}, which would be overwritten",
+						  upper->path, lower->path));
+	}
+}
+
 void copying::look()
 {
 	source_ = look_at(how_.source, open_.emplace_back());
@@ -197,14 +208,10 @@ void copying::look()
 
 	if (!why.empty())
 		throw failure(why);
-	for (const device &to : dests_) {
-		const bool above = is_made_of(to.number, source_.number);
-		const device &upper = above ? to : source_;
-		const device &lower = above ? source_ : to;
-
-		if (above || is_made_of(source_.number, to.number))
-			throw failure(fmt::format("{} is made of {}, which would be overwritten",
-						  upper.path, lower.path));
+	for (size_t i = 0; i < dests_.size(); i++) {
+		refuse_overlap(source_, dests_[i]);
+		for (size_t j = 0; j < i; j++)
+			refuse_overlap(dests_[j], dests_[i]);
 	}
 	look_at_use(source_);
 	for (const std::string &user : source_.users) {

@@ -125,9 +125,16 @@ void caught(int number)
 	return label.empty() ? type : type + " \"" + label + "\"";
 }
 
+/* What a loop device is on, if that is a device: it neither claims it nor is its holder. */
+[[nodiscard]] std::optional<device_number> backing_of(const std::string &sysfs)
+{
+	return number_of(first_line(sysfs + "/loop/backing_file"));
+}
+
 struct users_of_all {
 	std::vector<mount> mounts;
 	std::vector<device_number> swaps;
+	std::vector<std::pair<std::string, device_number>> loops;
 };
 
 [[nodiscard]] users_of_all all_users()
@@ -143,6 +150,10 @@ struct users_of_all {
 	for (const std::string &path : parse_swaps(read_file("/proc/swaps").value_or(""))) {
 		if (const auto number = number_of(path))
 			all.swaps.push_back(*number);
+	}
+	for (const std::string &name : names_in("/sys/block")) {
+		if (const auto number = backing_of("/sys/block/" + name))
+			all.loops.emplace_back(name, *number);
 	}
 	return all;
 }
@@ -161,6 +172,10 @@ void add_users(const users_of_all &all, device_number number, const std::string 
 		const std::string dm = first_line("/sys/class/block/" + name + "/dm/name");
 
 		users.push_back(what + "held by " + (dm.empty() ? name : dm));
+	}
+	for (const auto &[name, on] : all.loops) {
+		if (on == number)
+			users.push_back(fmt::format("{}held by {}", what, name));
 	}
 }
 
@@ -394,6 +409,8 @@ bool is_made_of(device_number upper, device_number lower)
 	std::vector<std::string> below;
 
 	if (upper == lower)
+		return true;
+	if (const auto backing = backing_of(sysfs); backing && is_made_of(*backing, lower))
 		return true;
 	if (exists(sysfs + "/partition"))
 		below.push_back(sysfs + "/../dev");

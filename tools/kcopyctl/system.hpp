@@ -118,9 +118,10 @@ void sleep_ms(u64 ms);
 [[nodiscard]] bool is_there(const device &d);
 
 /*
- * Is @upper a part of @lower, or made of it by device-mapper and the like, as sysfs has it?
- * What is written to one changes the other. kcopyd sees that only of partitions, and of what
- * is read and written by the same call: not of one part of a disk that is copied to another.
+ * Is @upper a part of @lower, or made of it by device-mapper, as a loop device and the like,
+ * as sysfs has it? What is written to one changes the other. kcopyd sees that only of
+ * partitions, and of what is read and written by the same call: not of one part of a disk that
+ * is copied to another.
  */
 [[nodiscard]] bool is_made_of(device_number upper, device_number lower);
 

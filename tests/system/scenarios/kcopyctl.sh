@@ -422,6 +422,23 @@ partition() {
 	rmmod scsi_debug
 }
 
+# Nor does a loop device claim what it is on.
+loop_device() {
+	modprobe loop
+	loop=$(losetup -f)
+	losetup $loop /dev/nb || fail 'no loop device'
+	trap 'losetup -d $loop' EXIT
+	fill /dev/nb 2
+	refuses 1 "/dev/nb is in use (held by ${loop#/dev/})" copy --yes /dev/na /dev/nb
+	refuses 1 "$loop is made of /dev/nb, which would be overwritten" \
+		copy --yes --force /dev/nb $loop
+	refuses 1 "$loop is made of /dev/nb, which would be overwritten" \
+		copy --yes --force $loop /dev/nb
+	refuses 1 "$loop is made of /dev/nb, which would be overwritten" \
+		copy --yes --force /dev/na $loop /dev/nb
+	check /dev/nb 2
+}
+
 forced() {
 	fill /dev/na 1
 	fill /dev/nb 2
@@ -627,6 +644,7 @@ each 'options of modprobe.d' other_options
 each 'what cannot be printed' not_printed
 each 'refuses what is in use or makes no sense' refused
 each 'refuses a disk of which a partition is in use' partition
+each 'refuses what a loop device is on' loop_device
 each 'overwrites what is in use when it is told' forced
 each 'salvages, with a map' salvages
 each 'a map of many ranges' many_ranges
