@@ -372,6 +372,23 @@ TEST(kcopyctl_outcome, verdicts)
 	EXPECT_EQ(judge(ended("stopped"), "/dev/a", dests).code, exit_failed);
 }
 
+TEST(kcopyctl_outcome, also_wrong)
+{
+	verdict v;
+
+	also_wrong(v, exit_incomplete, "left out");
+	EXPECT_EQ(v.code, exit_incomplete);
+	also_wrong(v, exit_differs, "differs");
+	EXPECT_EQ(v.code, exit_differs);
+	also_wrong(v, exit_failed, "cannot be read");
+	EXPECT_EQ(v.code, exit_failed);
+	also_wrong(v, exit_differs, "differs, too");
+	EXPECT_EQ(v.code, exit_failed);
+	also_wrong(v, exit_signal + 2, "cancelled");
+	EXPECT_EQ(v.code, exit_signal + 2);
+	EXPECT_EQ(v.wrong, "left out; differs; cannot be read; differs, too; cancelled");
+}
+
 TEST(kcopyctl_outcome, bad_ranges)
 {
 	using ranges = std::vector<bad_range>;

@@ -167,7 +167,6 @@ private:
 	void compare();
 	void compare_with(const device &to);
 	void write_map();
-	void also_wrong(const std::string &what);
 	[[nodiscard]] int report();
 	[[nodiscard]] u64 bytes() const { return status_.total * 512; }
 
@@ -282,7 +281,7 @@ void copying::transfer()
 	try {
 		e.end();
 	} catch (const failure &f) {
-		also_wrong(f.what());
+		also_wrong(verdict_, exit_failed, f.what());
 	}
 }
 
@@ -293,7 +292,7 @@ void copying::flush()
 		try {
 			write_back(d, true);
 		} catch (const failure &f) {
-			also_wrong(f.what());
+			also_wrong(verdict_, exit_failed, f.what());
 		}
 	}
 }
@@ -316,8 +315,8 @@ public:
 		const ssize_t n = pread(dev_.get(), data_.get(), bytes, static_cast<off_t>(from));
 
 		if (n < 0 || static_cast<size_t>(n) != bytes)
-			throw failure(fmt::format("{} cannot be read at byte {} to compare: {}",
-						  path_, from, n < 0 ? last_error() : "its end"));
+			throw failure(fmt::format("{} cannot be read at byte {}: {}", path_, from,
+						  n < 0 ? last_error() : "its end"));
 		return { data_.get(), bytes };
 	}
 
@@ -351,12 +350,10 @@ void copying::compare_with(const device &to)
 			const auto differs =
 				std::mismatch(there.begin(), there.end(), here.begin());
 
-			verdict_ = {
-				exit_differs,
+			throw failure(
 				fmt::format("{} differs from {} at byte {}", to.path, source_.path,
-					    at + static_cast<u64>(differs.first - there.begin()))
-			};
-			return;
+					    at + static_cast<u64>(differs.first - there.begin())),
+				exit_differs);
 		}
 		at += n;
 		display_.show(at, bytes());
@@ -369,17 +366,25 @@ void copying::compare_with(const device &to)
 	}
 }
 
+/* All of them, whatever is wrong with one, unless it is told to end. */
 void copying::compare()
 {
+	compared_ = true;
 	for (const device &to : dests_) {
 		display_.phase("comparing " + to.path + ": ");
-		compare_with(to);
-		display_.clear();
-		/* What is wrong first is what is told. */
-		if (verdict_.code == exit_differs)
-			return;
+		try {
+			compare_with(to);
+		} catch (const failure &f) {
+			compared_ = false;
+			also_wrong(verdict_, f.code(),
+				   f.code() == exit_failed ?
+					   to.path + " cannot be compared: " + f.what() :
+					   f.what());
+			if (f.code() > exit_signal)
+				break;
+		}
 	}
-	compared_ = true;
+	display_.clear();
 }
 
 void copying::write_map()
@@ -391,15 +396,9 @@ void copying::write_map()
 									     write_all(map_, text);
 
 	if (error != 0)
-		also_wrong(fmt::format("{} cannot be written: {}", how_.map,
+		also_wrong(verdict_, exit_failed,
+			   fmt::format("{} cannot be written: {}", how_.map,
 				       std::generic_category().message(error)));
-}
-
-/* What was wrong before is told, too. */
-void copying::also_wrong(const std::string &what)
-{
-	verdict_.code = exit_failed;
-	verdict_.wrong += (verdict_.wrong.empty() ? "" : "; ") + what;
 }
 
 int copying::report()

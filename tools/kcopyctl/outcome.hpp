@@ -231,6 +231,23 @@ struct verdict {
 	std::string wrong;
 };
 
+/* The worst is the code: a signal, a failure, what differs, what is left out. */
+[[nodiscard]] inline int worse(int a, int b)
+{
+	const int most = std::max(a, b);
+	const bool failed = a == exit_failed || b == exit_failed;
+
+	return failed && most < exit_signal ? exit_failed : most;
+}
+
+/* What was wrong before is told, too. */
+inline void also_wrong(verdict &v, int code, std::string_view what)
+{
+	v.code = worse(v.code, code);
+	v.wrong += v.wrong.empty() ? "" : "; ";
+	v.wrong += what;
+}
+
 [[nodiscard]] inline std::string failed_paths(unsigned int mask,
 					      const std::vector<std::string> &paths)
 {

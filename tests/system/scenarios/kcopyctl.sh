@@ -507,6 +507,28 @@ verifies() {
 	no_dm
 }
 
+# What was found before is not lost by a sector that goes bad before it is compared, and the
+# other destination is compared all the same.
+compares_the_rest() {
+	local pid code=0
+	fill /dev/na 1
+	fill /dev/nc 2
+	bad na 40000 40000
+	modprobe dm-flakey
+	dm flaky '0 65536 flakey /dev/nc 0 0 60 1 drop_writes'
+	kcopyctl copy --yes --salvage --verify --json --quiet --rate 8M /dev/na /dev/nb \
+		/dev/mapper/flaky </dev/null >/tmp/said 2>/tmp/wrong &
+	pid=$!
+	until_copying
+	until grep -q 'done=[2-6][0-9][0-9][0-9][0-9] ' $status; do sleep 0.1; done
+	bad nb 100 100
+	wait $pid || code=$?
+	[ $code = 1 ] || fail "exit code $code: $(cat /tmp/wrong)"
+	json /tmp/said
+	says /tmp/said '"skipped_sectors":1,"bad":\[{"first":40000,"count":1}\],.*"compared":false,"exit_code":1'
+	says /tmp/wrong '^kcopyctl: 1 sectors of /dev/na cannot be read, .*; /dev/nb cannot be compared: /dev/nb cannot be read at byte 0: .*; /dev/mapper/flaky differs from /dev/na at byte [0-9]*$'
+}
+
 # A loop device on a file: what is zeroed there has no memory.
 sparse() {
 	local loop kb
@@ -650,6 +672,7 @@ each 'salvages, with a map' salvages
 each 'a map of many ranges' many_ranges
 each 'a destination that cannot be written' cannot_write
 each 'compares' verifies
+each 'compares what can be, and tells what was found before' compares_the_rest
 each 'zeroes' sparse
 each 'shows clients and mirrors, and sets their limits' shows
 each 'shows rates' shows_rates
