@@ -331,7 +331,7 @@ void catch_signals()
 	struct sigaction action = {};
 
 	action.sa_handler = caught;
-	for (const int number : { SIGINT, SIGTERM })
+	for (const int number : { SIGINT, SIGQUIT, SIGTERM })
 		sigaction(number, &action, nullptr);
 	/* Under nohup the end of the terminal is not the end of the copy. */
 	struct sigaction before = {};

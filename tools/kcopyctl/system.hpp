@@ -96,8 +96,8 @@ void need_root(std::string_view what);
 void need_kcopyd();
 
 /*
- * From the first call on SIGINT, SIGTERM and SIGHUP no longer end the process but are told
- * here: the last one, or 0.
+ * From the first call on SIGINT, SIGQUIT, SIGTERM and SIGHUP no longer end the process but are
+ * told here: the last one, or 0.
  */
 void catch_signals();
 [[nodiscard]] int caught_signal();

@@ -265,6 +265,7 @@ terminated() {
 	fill /dev/na 1
 	ends_by TERM 143
 	ends_by HUP 129
+	ends_by QUIT 131
 }
 
 # When nothing is written yet: it is told to end while it waits for what is on the destination.
