@@ -303,7 +303,7 @@ int top(const top_options &options)
 	const bool root = geteuid() == 0;
 
 	need_kcopyd();
-	if (!in_place && options.count == 0)
+	if (!in_place && !options.json && options.count == 0)
 		throw failure("stdout is no terminal: say --count N, for N samples", exit_usage);
 	catch_signals();
 

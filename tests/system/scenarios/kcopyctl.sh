@@ -349,7 +349,7 @@ not_printed() {
 	printing kcopyctl copy --yes --interval 0.05 --rate 16M /dev/na /dev/nb | head -n 1 >/tmp/said
 	not_all
 	check /dev/nb 1
-	printing timeout 60 kcopyctl top --json --interval 0.05 --count 1000000 | head -n 1 >/tmp/said
+	printing timeout 60 kcopyctl top --json --interval 0.05 | head -n 1 >/tmp/said
 	not_all
 	json /tmp/said
 	printing kcopyctl completion bash >/dev/full
@@ -377,7 +377,7 @@ refused() {
 	refuses 2 'is not a rate' copy --yes --rate fast /dev/na /dev/nb
 	refuses 2 'there is no command "cpoy"' cpoy /dev/na /dev/nb
 	refuses 2 'requires --salvage' copy --yes --map /tmp/map /dev/na /dev/nb
-	refuses 2 'say --count' top
+	refuses 2 'stdout is no terminal: say --count' top
 	refuses 1 'there is no client and no kmirror "x"' rate x 5M
 	refuses 1 '/none/map cannot be written: No such file' copy --yes --salvage --map /none/map \
 		/dev/na /dev/nb
