@@ -153,7 +153,10 @@ void print_targets(const std::vector<target> &targets)
 /* A terminal from which keys come at once, and silently. */
 class keys {
 public:
-	keys() : are_(isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before_) == 0)
+	/* In the background a shell's job that sets the terminal is stopped. */
+	explicit keys(bool wanted)
+		: are_(wanted && isatty(STDIN_FILENO) == 1 &&
+		       tcgetattr(STDIN_FILENO, &before_) == 0)
 	{
 		termios raw = before_;
 
@@ -307,7 +310,7 @@ int top(const top_options &options)
 		throw failure("stdout is no terminal: say --count N, for N samples", exit_usage);
 	catch_signals();
 
-	const keys k;
+	const keys k(in_place);
 	sample before = take_sample();
 
 	for (u64 i = 0; options.count == 0 || i < options.count; i++) {

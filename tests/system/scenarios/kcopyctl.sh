@@ -597,6 +597,13 @@ shows_rates() {
 	nothing_left
 }
 
+# An interactive shell stops what sets its terminal in the background.
+in_background() {
+	script -q -E never -c 'set -m; kcopyctl top --count 2 --interval 0.2 >/tmp/said & sleep 4; kill -KILL %1' \
+		$pty </dev/null >/dev/null 2>&1
+	[ "$(grep -c '^ *CLIENT' /tmp/said)" = 2 ] || fail "samples: $(cat /tmp/said $pty)"
+}
+
 # Who is not root sees what there is to be seen for all, and is told.
 not_root() {
 	printf 'nobody:x:65534:65534::/:/bin/sh\n' >/etc/passwd
@@ -677,6 +684,7 @@ each 'compares what can be, and tells what was found before' compares_the_rest
 each 'zeroes' sparse
 each 'shows clients and mirrors, and sets their limits' shows
 each 'shows rates' shows_rates
+each 'shows rates in the background' in_background
 each 'who is not root' not_root
 each 'completes words' completes
 each 'without the module' without_module
