@@ -219,7 +219,15 @@ tools: $(kcopyctl)
 $(kcopyctl): $(kcopyctl-objs)
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -ldevmapper -lblkid -lfmt
 
-build/kcopyctl/%.o: tools/kcopyctl/%.cpp
+# One line instead of the compiler's many.
+.PHONY: kcopyctl-libraries
+kcopyctl-libraries:
+	@absent=$$(printf '#if !__has_include(<%s>)\n%s\n#endif\n' CLI/CLI.hpp libcli11-dev	\
+		libdevmapper.h libdevmapper-dev blkid/blkid.h libblkid-dev fmt/core.h libfmt-dev |	\
+		$(CXX) $(CPPFLAGS) $(CXXFLAGS) -E -P -x c++ - | xargs);				\
+	[ -z "$$absent" ] || { echo "libraries of kcopyctl are missing: install $$absent" >&2; exit 1; }
+
+build/kcopyctl/%.o: tools/kcopyctl/%.cpp | kcopyctl-libraries
 	@mkdir -p $(@D)
 	$(CXX) -std=c++20 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -DKCOPYD_VERSION='"$(shell cat VERSION)"' $(CPPFLAGS)	\
 		$(CXXFLAGS) -MMD -MP -c -o $@ $<

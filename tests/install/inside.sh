@@ -360,6 +360,8 @@ tools_by_make()
 	rm -rf build
 	one_line '^sphinx-build is not installed.*install python3-sphinx' hidden sphinx-build make -s install-tools
 	[ ! -e build/kcopyctl ] || fail 'something was built before'
+	one_line '^libraries of kcopyctl are missing: install libfmt-dev$' \
+		hidden ../include/fmt/core.h make -s tools
 	make -s tools && make -s install-tools
 	/usr/local/sbin/kcopyctl copy --help >/tmp/said
 	grep -q -- --salvage /tmp/said || fail 'kcopyctl does not say what it can do'
