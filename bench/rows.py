@@ -42,7 +42,7 @@ HDD = "src=/dev/hdda dst=/dev/hddb"
 BESIDE = f"{T20} kb=4 depth=1 warm=20 bg_src=/dev/n0 bg_dst=/dev/hddb"
 
 ROWS = [
-    Row("n0 4K QD1", f"{N0} kb=4 depth=1 jobs=1000", 1.25, 1.35),
+    Row("n0 4K QD1", f"{N0} kb=4 depth=1 jobs=4000", 1.25, 1.35),
     Row("n0 4K QD64 random", f"{N0} kb=4 depth=64 jobs=6400 warm=640", 1.5, 1.65),
     Row("n0 4K QD64 sequential", f"{N0} kb=4 depth=64 jobs=6400 warm=640 sequential=1", 1.5, 1.65),
     Row("n0 64K QD8", f"{N0} kb=64 depth=8 jobs=1600", 3.2, 3.5),
