@@ -24,6 +24,10 @@ import shlex
 import sys
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+sys.dont_write_bytecode = True
+sys.path.insert(0, "bench")
+from rows import ROWS  # noqa: E402 (no .pyc beside the sources)
+
 documents = ["README.md"] + sorted(glob.glob("Documentation/*.rst"))
 wrong = []
 
@@ -199,6 +203,8 @@ for document in documents:
 for results in "bench/results/table.md", "bench/results/copies.md":
     if read(results) not in read("README.md"):
         wrong.append(f"README.md: its figures are not those of {results}")
+wrong += [f"bench/results/table.md: it is older than the row '{row.name}'" for row in ROWS
+          if row.figure not in ("", "copies") and f"| {row.name} |" not in read("bench/results/table.md")]
 wrong += [f"tests/docs/elsewhere: no document has '{command}'" for command in table
           if command not in used]
 if wrong:
