@@ -167,31 +167,46 @@ public:
 	{
 		u64 n = 0;
 
-		for (u64 i = 0; i < bytes_for(nr_); i++) {
-			for (unsigned int byte = bytes_[i]; byte != 0; byte &= byte - 1)
-				n++;
-		}
+		for (u64 region = 0; region < nr_; region += 32)
+			n += bits(word_of(region));
 		return n;
 	}
 
-	/* The first region from @region on that is not in the set; size() if all are. */
-	[[nodiscard]] constexpr u64 next_missing(u64 region) const noexcept
+	/*
+	 * The first region from @region on, before @end, that is not in the set; @end if all
+	 * are. It is not behind the last one.
+	 */
+	[[nodiscard]] constexpr u64 next_missing(u64 region, u64 end) const noexcept
 	{
-		while (region < nr_) {
-			if (region % 8 == 0 && bytes_[region / 8] == 0xff)
-				region += 8;
+		while (region < end) {
+			if (region % 32 == 0 && word_of(region) == ~0U)
+				region += 32;
 			else if (has(region))
 				region++;
 			else
 				return region;
 		}
-		return nr_;
+		return end;
 	}
 
 	[[nodiscard]] constexpr u64 size() const noexcept { return nr_; }
 	[[nodiscard]] constexpr const unsigned char *bytes() const noexcept { return bytes_; }
 
 private:
+	[[nodiscard]] constexpr u32 word_of(u64 region) const noexcept
+	{
+		return le::field<u32, 0>::load(bytes_ + region / 32 * 4);
+	}
+
+	/* How many are set, without a call of the compiler's runtime. */
+	[[nodiscard]] static constexpr u32 bits(u32 word) noexcept
+	{
+		word -= word >> 1 & 0x55555555;
+		word = (word & 0x33333333) + (word >> 2 & 0x33333333);
+		word = (word + (word >> 4)) & 0x0f0f0f0f;
+		return (word * 0x01010101) >> 24;
+	}
+
 	constexpr bool flip(u64 region) noexcept
 	{
 		bytes_[region / 8] ^= static_cast<unsigned char>(1U << region % 8);
@@ -341,7 +356,7 @@ public:
 	constexpr bool next_to_recover(u64 &region) noexcept
 	{
 		do {
-			search_ = in_sync_.next_missing(search_);
+			search_ = in_sync_.next_missing(search_, size());
 			if (search_ == size())
 				return false;
 			region = search_++;
@@ -352,10 +367,10 @@ public:
 
 	constexpr void recover_again() noexcept { search_ = 0; }
 
-	/* The first region from @region on that is not clean; size() if all are. */
-	[[nodiscard]] constexpr u64 next_dirty(u64 region) const noexcept
+	/* The first region from @region on, before @end, that is not clean; @end if all are. */
+	[[nodiscard]] constexpr u64 next_dirty(u64 region, u64 end) const noexcept
 	{
-		return clean_.next_missing(region);
+		return clean_.next_missing(region, end);
 	}
 
 	/* The region has been copied to all legs, or could not be. */

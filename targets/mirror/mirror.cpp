@@ -6,7 +6,8 @@
  *
  * A worker alone changes the log and starts what is not a plain read, so that between a
  * look at the log and what follows of it nothing else begins. The lock is for those
- * that come from elsewhere meanwhile: bios that come or end, copies that end, status.
+ * that come from elsewhere meanwhile: bios that come or end, copies that end, status. It is
+ * not held while the worker searches the log, which may be of 2^32 regions.
  */
 #include "targets/dm/dm.hpp"
 #include "targets/mirror/args.hpp"
@@ -117,6 +118,7 @@ private:
 	int open_log() noexcept;
 	int allocate() noexcept;
 	int prepare_copies() noexcept;
+	void look_for_work(slot &s) noexcept;
 	bool ready_to_copy(slot &s) noexcept;
 	void copy(slot &s) noexcept;
 	void cannot_copy(slot &s, int read_error) noexcept;
@@ -676,13 +678,31 @@ void kmirror::unblock() noexcept
 		writes_.add(b);
 }
 
-/* Finds work for a slot that has none. Under the lock. */
+/* For a slot that has none. */
+void kmirror::look_for_work(slot &s) noexcept
+{
+	u64 region = 0;
+
+	{
+		const dm::locked l(lock_);
+
+		if (s.is != slot::state::idle || suspending_ || paused_)
+			return;
+	}
+	if (!log_.next_to_recover(region))
+		return;
+
+	const dm::locked l(lock_);
+
+	s.region = region;
+	s.is = slot::state::waits;
+}
+
+/* Under the lock. */
 bool kmirror::ready_to_copy(slot &s) noexcept
 {
 	const bool stop = suspending_ || paused_;
 
-	if (s.is == slot::state::idle && !stop && log_.next_to_recover(s.region))
-		s.is = slot::state::waits;
 	if (s.is != slot::state::waits)
 		return false;
 	if (stop) {
@@ -711,6 +731,7 @@ void kmirror::begin_recoveries() noexcept
 	for (slot &s : slots_) {
 		bool ready = false;
 
+		look_for_work(s);
 		{
 			const dm::locked l(lock_);
 
@@ -868,12 +889,10 @@ void kmirror::clean() noexcept
 	clean_at_ = now + clean_ms;
 	dirty_first_ = ~0ULL;
 	dirty_end_ = 0;
-	for (u64 region = first; region < end; region++) {
+	for (u64 region = log_.next_dirty(first, end); region < end;
+	     region = log_.next_dirty(region + 1, end)) {
 		const dm::locked l(lock_);
 
-		region = log_.next_dirty(region);
-		if (region >= end)
-			break;
 		if (!log_.in_sync(region))
 			continue;
 		if (writes_to(region) != 0) {
@@ -893,8 +912,6 @@ void kmirror::clean() noexcept
 /* In the log on disk too, before somebody takes a region for marked there and writes. */
 void kmirror::mark_all(u64 first, u64 end) noexcept
 {
-	const dm::locked l(lock_);
-
 	for (u64 region = first; region < end; region++) {
 		if (log_.mark(region)) {
 			changed_.add(region);
@@ -1093,10 +1110,15 @@ int kmirror::preresume() noexcept
 		if (const int r = read_log(nr_known))
 			return r;
 	}
+
+	mirror::region_log log = log_;
+
+	/* There are no bios yet, but perhaps somebody who reads the status. */
+	log.resume(args_.contents, nr_known);
 	{
 		const dm::locked l(lock_);
 
-		log_.resume(args_.contents, nr_known);
+		log_ = log;
 		legs_ = mirror::legs(args_, log_.nr_in_sync() == log_.size());
 	}
 	if (log_device_) {

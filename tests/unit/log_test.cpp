@@ -130,12 +130,51 @@ TEST(region_set, fills)
 			EXPECT_EQ(s.count(), 0U);
 			s.fill_from(from, true);
 			ASSERT_EQ(s.count(), nr - from) << nr << ' ' << from;
-			ASSERT_EQ(s.next_missing(from), nr);
-			ASSERT_EQ(s.next_missing(0), from != 0 ? 0 : nr);
+			ASSERT_EQ(s.next_missing(from, nr), nr);
+			ASSERT_EQ(s.next_missing(0, nr), from != 0 ? 0 : nr);
 			s.fill(true);
 			s.fill_from(from, false);
 			ASSERT_EQ(s.count(), from);
-			ASSERT_EQ(s.next_missing(0), from);
+			ASSERT_EQ(s.next_missing(0, nr), from);
+		}
+	}
+}
+
+/* Runs of regions that are in the set, and of others */
+std::set<u64> fill_at_random(region_set &s, std::mt19937 &rnd)
+{
+	std::set<u64> in;
+
+	for (u64 region = 0; region < s.size();) {
+		const bool present = rnd() % 4 != 0;
+
+		for (u64 n = 1 + rnd() % 100; n != 0 && region < s.size(); n--, region++) {
+			if (present && s.add(region))
+				in.insert(region);
+		}
+	}
+	return in;
+}
+
+/* Against the bits one by one. */
+TEST(region_set, searches_at_random)
+{
+	for (unsigned int seed = 1; seed <= 300; seed++) {
+		SCOPED_TRACE(testing::Message() << "seed " << seed);
+		std::mt19937 rnd(seed);
+		const u64 nr = 1 + rnd() % 300;
+		const u64 end = rnd() % (nr + 1);
+		bytes b(region_set::bytes_for(nr));
+		region_set s(b.data(), nr);
+		const std::set<u64> in = fill_at_random(s, rnd);
+
+		EXPECT_EQ(s.count(), in.size());
+		for (u64 from = 0; from <= end; from++) {
+			u64 missing = from;
+
+			while (missing < end && in.contains(missing))
+				missing++;
+			ASSERT_EQ(s.next_missing(from, end), missing) << from << " to " << end;
 		}
 	}
 }
@@ -270,9 +309,9 @@ TEST(region_log, failed_recovery_is_never_in_sync)
 	EXPECT_EQ(m.log.nr_in_sync(), 1U);
 	/* What is in sync can be lost again. */
 	EXPECT_TRUE(m.log.clear(1));
-	EXPECT_EQ(m.log.next_dirty(0), 0U);
-	EXPECT_EQ(m.log.next_dirty(1), 2U);
-	EXPECT_EQ(m.log.next_dirty(m.log.size()), m.log.size());
+	EXPECT_EQ(m.log.next_dirty(0, 3), 0U);
+	EXPECT_EQ(m.log.next_dirty(1, 3), 2U);
+	EXPECT_EQ(m.log.next_dirty(3, 3), 3U);
 	m.log.recovered(1, false);
 	EXPECT_EQ(m.log.nr_in_sync(), 0U);
 	EXPECT_FALSE(m.log.clean(1));
