@@ -1133,6 +1133,9 @@ int kmirror::preresume() noexcept
 			changed_.add_all(log_.size());
 			header_failed_ = true;
 			dirtied_ = true;
+		} else {
+			/* Whether it could be read before is of no account any more. */
+			log_health_ = mirror::log_health::alive;
 		}
 	}
 	started_ = true;

@@ -429,6 +429,20 @@ log_is_dead() {
 	log_failed || fail "state: $(dmsetup status m)"
 }
 
+# It cannot be read, and then it is written: it is as good as a new one.
+log_is_begun() {
+	dm bad '0 2048 error'
+	dm half '0 2048 delay /dev/mapper/bad 0 0 /dev/nl 0 0'
+	mirror 'disk 3 /dev/mapper/half 1024 nosync' '/dev/na /dev/nb' handle_errors keep_log
+	dmsetup status m | grep -q ' 3 disk [0-9:]* A$' || fail "state: $(dmsetup status m)"
+	# With keep_log it would fail without a log.
+	fill /dev/mapper/m 2 100 100
+	check /dev/nb 2 100 100
+	remove
+	mirror "$disk" '/dev/na /dev/nb'
+	all_in_sync || fail "what was written is no log: $(dmsetup status m)"
+}
+
 log_failed() { dmsetup status m | grep -q " 3 disk $nl D\$"; }
 
 events_came() { [ "$(dmsetup info -c --noheadings -o events m)" -gt 0 ]; }
@@ -622,6 +636,7 @@ each 'what cannot be copied is not in sync' bad_sync
 each 'the log fails' bad_log
 each 'the log fails for a while, and a write waits' log_holds
 each 'the log is dead from the beginning' log_is_dead
+each 'a log that cannot be read is begun anew' log_is_begun
 each 'messages' messages
 each 'a rate' limited
 each 'a rate, and a write' limited_write
