@@ -61,6 +61,20 @@ struct args {
 	}
 };
 
+/**
+ * check_region() - can regions be of that size?
+ * @region_sectors: the size
+ * @block_sectors: the logical block size of a leg
+ *
+ * Return: null, or what is wrong.
+ */
+[[nodiscard]] constexpr const char *check_region(u32 region_sectors, u32 block_sectors) noexcept
+{
+	if (region_sectors % block_sectors != 0)
+		return "The region size is not a multiple of the block size of all legs";
+	return nullptr;
+}
+
 namespace detail
 {
 

@@ -229,6 +229,9 @@ int kmirror::open_legs() noexcept
 			return target_.fail("A leg cannot be opened", r);
 		if (offset > leg_[i].sectors() || target_.length() > leg_[i].sectors() - offset)
 			return target_.fail("A leg is too small");
+		if (const char *wrong =
+			    mirror::check_region(args_.region_sectors, leg_[i].block_sectors()))
+			return target_.fail(wrong);
 		args_.legs[i].device = leg_[i].name();
 		shown_[i] = 'A';
 	}

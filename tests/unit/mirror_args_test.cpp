@@ -126,6 +126,14 @@ TEST(mirror_args, what_is_wrong)
 	EXPECT_EQ(wrong("core 1 2" + legs + " 0"), "");
 }
 
+TEST(mirror_args, regions_and_blocks)
+{
+	EXPECT_EQ(mirror::check_region(2, 1), nullptr);
+	EXPECT_EQ(mirror::check_region(8, 8), nullptr);
+	EXPECT_STREQ(mirror::check_region(4, 8),
+		     "The region size is not a multiple of the block size of all legs");
+}
+
 TEST(mirror_args, status_as_mainline_writes_it)
 {
 	const split core("core 1 1024 2 8:1 0 8:2 0");

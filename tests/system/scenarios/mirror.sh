@@ -592,6 +592,9 @@ bad_input() {
 	refused 'The offset of a leg is not a number' 'core 1 1024 2 /dev/na x /dev/nb 0'
 	refused 'A leg cannot be opened' 'core 1 1024 2 /dev/none 0 /dev/nb 0'
 	refused 'A leg is too small' 'core 1 1024 2 /dev/na 0 /dev/nb 8'
+	no_null_blk nc
+	null_blk nc blocksize=4096
+	refused 'The region size is not a multiple' 'core 1 4 2 /dev/na 0 /dev/nc 0'
 	refused "The log's device cannot be opened" 'disk 2 /dev/none 1024 2 /dev/na 0 /dev/nb 0'
 	refused 'A feature is neither' 'core 1 1024 2 /dev/na 0 /dev/nb 0 1 fast'
 	refused 'keep_log needs handle_errors' 'core 1 1024 2 /dev/na 0 /dev/nb 0 1 keep_log'
