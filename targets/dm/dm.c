@@ -21,6 +21,8 @@ static_assert(KDM_REQUEUE == DM_MAPIO_REQUEUE);
 static_assert(KDM_KILL == DM_MAPIO_KILL);
 static_assert(KDM_EIO == EIO);
 static_assert(KDM_EAGAIN == EAGAIN);
+static_assert(KDM_EROFS == EROFS);
+static_assert(KDM_ERANGE == ERANGE);
 static_assert(KDM_EOPNOTSUPP == EOPNOTSUPP);
 static_assert(KDM_ECANCELED == ECANCELED);
 

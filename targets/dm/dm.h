@@ -39,6 +39,8 @@ enum kdm_ended {
 enum kdm_errno {
 	KDM_EIO = 5,
 	KDM_EAGAIN = 11,
+	KDM_EROFS = 30,
+	KDM_ERANGE = 34,
 	KDM_EOPNOTSUPP = 95,
 	KDM_ECANCELED = 125,
 };

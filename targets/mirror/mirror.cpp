@@ -796,10 +796,11 @@ void kmirror::copy(slot &s) noexcept
 
 	if (r == 0)
 		return;
+	/* A leg has become smaller or read-only just now: it is left out the next time. */
+	if (r != -KDM_ERANGE && r != -KDM_EROFS) {
+		/* It would be the same with the next one. */
+		target_.log("region %llu cannot be copied (error %d): paused", s.region, r);
 
-	/* It would be the same with the next one. */
-	target_.log("region %llu cannot be copied (error %d): paused", s.region, r);
-	{
 		const dm::locked l(lock_);
 
 		paused_ = true;
