@@ -337,7 +337,7 @@ EXPORT_SYMBOL_GPL(kdm_split_at);
  * @zeroes: how many of each write of zeroes without data, likewise
  *
  * kdm_bio_target() says which of them a bio is. There are no discards and zeroes either
- * if none of the devices that kdm_ops.devices names can do that.
+ * unless all of the devices that kdm_ops.devices names can do that.
  *
  * Context: In kdm_ops.create.
  */
