@@ -985,12 +985,12 @@ void kmirror::write(dm::bio b) noexcept
 		const dm::locked l(lock_);
 		const u64 region = region_of(p.sector);
 
+		p.failed = 0;
 		if (p.kind == bio_kind::write) {
 			const bool in_sync = log_.in_sync(region);
 
 			v = legs_.before_write(in_sync, log_health_ != mirror::log_health::alive);
 			p.legs = legs_.write_to(in_sync);
-			p.failed = 0;
 			if (v != mirror::verdict::good)
 				writes_to(region)--;
 		}
