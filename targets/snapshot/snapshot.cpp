@@ -91,6 +91,7 @@ private:
 	[[nodiscard]] bool waits_for(u64 sector, u64 count, dm::bio b) noexcept override;
 	[[nodiscard]] dm::held_bios *waits_with(u64 chunk) noexcept;
 	void settle() noexcept override;
+	[[nodiscard]] way admit(dm::bio b, per_bio &p) noexcept;
 	[[nodiscard]] way route(dm::bio b, per_bio &p) noexcept;
 	[[nodiscard]] way zero(dm::bio b, u64 from, u64 to) noexcept;
 	[[nodiscard]] way copy_first(dm::bio b, per_bio &p, u64 chunk) noexcept;
@@ -111,7 +112,7 @@ private:
 	void drain() noexcept;
 	void end_whole(dm::bio b, bool zeroed, int error) noexcept;
 	void feed() noexcept;
-	void own_go_on(dm::bio b) noexcept;
+	void own_go_on(dm::bio b, bool had_slot) noexcept;
 	void drop() noexcept;
 	void tell() noexcept;
 
@@ -277,7 +278,7 @@ kdm_mapped ksnapshot::map(dm::bio b, per_bio &p) noexcept
 	{
 		const locked l;
 
-		to = route(b, p);
+		to = admit(b, p);
 	}
 	switch (to) {
 	case way::remapped:
@@ -293,6 +294,12 @@ kdm_mapped ksnapshot::map(dm::bio b, per_bio &p) noexcept
 	return KDM_KILL;
 }
 
+/* What has no slot yet. Under the lock. */
+way ksnapshot::admit(dm::bio b, per_bio &p) noexcept
+{
+	return overflowed_ && b.op() != KDM_READ ? way::killed : route(b, p);
+}
+
 /* Under the lock. */
 way ksnapshot::route(dm::bio b, per_bio &p) noexcept
 {
@@ -300,7 +307,7 @@ way ksnapshot::route(dm::bio b, per_bio &p) noexcept
 	const u64 chunk = chunk_of(p.sector);
 	const u64 behind = p.sector % args_.chunk_sectors;
 
-	if (is_ != condition::active || (overflowed_ && op != KDM_READ))
+	if (is_ != condition::active)
 		return way::killed;
 	if (const run *r = exceptions_.find(chunk)) {
 		if (op == KDM_DISCARD && covers(b, p.sector))
@@ -677,7 +684,7 @@ void ksnapshot::drain() noexcept
 		if (b)
 			end_whole(b, zeroed, error);
 		while (const dm::bio held = own.pop())
-			own_go_on(held);
+			own_go_on(held, true);
 		while (const dm::bio held = origins.pop())
 			go_on(held);
 	}
@@ -698,14 +705,17 @@ void ksnapshot::end_whole(dm::bio b, bool zeroed, int error) noexcept
 	b.end(error);
 }
 
-void ksnapshot::own_go_on(dm::bio b) noexcept
+/* What had a slot had room, too: it is done after an overflow. */
+void ksnapshot::own_go_on(dm::bio b, bool had_slot) noexcept
 {
 	way to = way::killed;
 
 	{
 		const locked l;
 
-		to = route(b, b.data<ksnapshot>());
+		per_bio &p = b.data<ksnapshot>();
+
+		to = had_slot ? route(b, p) : admit(b, p);
 	}
 	if (to == way::remapped)
 		b.submit();
@@ -734,7 +744,7 @@ void ksnapshot::feed() noexcept
 			go_on(b);
 	}
 	while (const dm::bio b = own.pop())
-		own_go_on(b);
+		own_go_on(b, false);
 	while (const dm::bio b = origins.pop())
 		go_on(b);
 }

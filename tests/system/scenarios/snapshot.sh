@@ -174,6 +174,27 @@ overflow() {
 	check /dev/mapper/snap 1 8192 1000
 }
 
+# What had room before it was full is written.
+overflow_later() {
+	local first second
+	fill /dev/na 1
+	wipe /dev/nb
+	dm cow '0 64 delay /dev/nb 0 0 /dev/nb 0 3000'
+	dm snap '0 65536 ksnapshot /dev/na /dev/mapper/cow PO 16'
+	fill /dev/mapper/snap 3 0 8 &
+	first=$!
+	fill /dev/mapper/snap 3 1000 8 &
+	second=$!
+	while [ "$(allocated)" != 64 ]; do
+		sleep 0.1
+	done
+	! sectors fill /dev/mapper/snap 3 2000 8 >/dev/null 2>&1 || fail 'there was room'
+	[ -d /proc/$first ] || [ -d /proc/$second ] || fail 'it was too slow'
+	status_is Overflow
+	wait $first && wait $second || fail 'there was room for them'
+	check /dev/mapper/snap 1 --other 3 0+8 --other 3 1000+8
+}
+
 bad_origin() {
 	snapshot P 16
 	bad na 5000 5000
@@ -721,6 +742,7 @@ each 'four snapshots of one origin' several
 each 'stores of mainline, and for it' with_mainline
 each 'a store that is full' full
 each 'a store that overflows' overflow
+each 'one that overflows, and what had room before' overflow_later
 each 'an origin that cannot be read' bad_origin
 each 'discards' discards
 each 'discards that go to the origin' discards_below
