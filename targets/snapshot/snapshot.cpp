@@ -111,6 +111,8 @@ private:
 	void publish() noexcept;
 	void drain() noexcept;
 	void end_whole(dm::bio b, bool zeroed, int error) noexcept;
+	[[nodiscard]] bool can_feed() noexcept;
+	[[nodiscard]] dm::bio next_of(dm::held_bios &waiting) noexcept;
 	void feed() noexcept;
 	void own_go_on(dm::bio b, bool had_slot) noexcept;
 	void drop() noexcept;
@@ -723,29 +725,38 @@ void ksnapshot::own_go_on(dm::bio b, bool had_slot) noexcept
 		b.end(to == way::done ? 0 : -KDM_EIO);
 }
 
+/* Under the lock. */
+bool ksnapshot::can_feed() noexcept
+{
+	return free_slot() && is_ != condition::loading && !must_drop();
+}
+
+/* Those for which there is no slot stay: there may be many. */
+dm::bio ksnapshot::next_of(dm::held_bios &waiting) noexcept
+{
+	const locked l;
+
+	return can_feed() ? waiting.pop() : dm::bio(nullptr);
+}
+
 /* Those that had no slot. */
 void ksnapshot::feed() noexcept
 {
-	dm::held_bios own;
-	dm::held_bios origins;
-
 	{
 		const locked l;
 
-		if (!free_slot() || is_ == condition::loading || must_drop())
+		if (!can_feed())
 			return;
-		own.take(own_);
-		origins.take(origins_);
 	}
 	/* By turns, or those that come first would leave no slot to the others for ever. */
 	origins_first_ = !origins_first_;
 	if (origins_first_) {
-		while (const dm::bio b = origins.pop())
+		while (const dm::bio b = next_of(origins_))
 			go_on(b);
 	}
-	while (const dm::bio b = own.pop())
+	while (const dm::bio b = next_of(own_))
 		own_go_on(b, false);
-	while (const dm::bio b = origins.pop())
+	while (const dm::bio b = next_of(origins_))
 		go_on(b);
 }
 
