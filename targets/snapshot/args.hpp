@@ -70,6 +70,29 @@ struct args {
 	return nullptr;
 }
 
+/**
+ * there_is() - how much of some sectors of chunks the origin has
+ * @first: the first one
+ * @count: so many
+ * @origin_sectors: the size of the origin
+ * @cow_block: the logical block size of the COW device
+ * @origin_block: that of the origin
+ *
+ * The end of the origin may be no end of the COW device's blocks. Then it is rounded down:
+ * no snapshot of it has what is behind.
+ *
+ * Return: how many sectors are to be copied; all if the origin has none of them, which
+ * cannot be copied then.
+ */
+[[nodiscard]] constexpr u64 there_is(u64 first, u64 count, u64 origin_sectors, u32 cow_block,
+				     u32 origin_block) noexcept
+{
+	const u32 block = (cow_block > origin_block ? cow_block : origin_block) / 512;
+	const u64 end = origin_sectors / block * block;
+
+	return first >= end || count < end - first ? count : end - first;
+}
+
 /* What it is by default; mainline has no default for the transient store. */
 [[nodiscard]] constexpr u32 default_chunk(u32 cow_block) noexcept
 {

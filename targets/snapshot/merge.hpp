@@ -287,8 +287,7 @@ inline bool kmerge::copy_run() noexcept
 {
 	const u64 chunk = args_.chunk_sectors;
 	const u64 first = first_ * chunk;
-	const u64 left = origin_.sectors() - first;
-	const u64 count = chunks_ * chunk < left ? chunks_ * chunk : left;
+	const u64 count = there_is(first, chunks_ * chunk);
 	u32 others = 0;
 	bool stops = false;
 

@@ -550,8 +550,7 @@ void ksnapshot::start(slot &s) noexcept
 {
 	const u64 chunk = args_.chunk_sectors;
 	const u64 first = s.from * chunk;
-	const u64 end = origin_.sectors();
-	const u64 count = first + chunk > end ? end - first : chunk;
+	const u64 count = there_is(first, chunk);
 	int r = 0;
 
 	if (s.zeroes) {

@@ -128,6 +128,13 @@ protected:
 	{
 		return sector / args_.chunk_sectors;
 	}
+	/* Of @count sectors of chunks, those that the origin has. */
+	[[nodiscard]] u64 there_is(u64 first, u64 count) const noexcept
+	{
+		return snapshot::there_is(first, count, origin_.sectors(),
+					  cow_.block_sectors() * 512,
+					  origin_.block_sectors() * 512);
+	}
 	[[nodiscard]] u64 chunk_bytes() const noexcept { return u64{ args_.chunk_sectors } * 512; }
 
 	dm::target target_;

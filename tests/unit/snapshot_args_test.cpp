@@ -93,6 +93,18 @@ TEST(snapshot_args, chunks_and_blocks)
 	EXPECT_EQ(snapshot::default_chunk(65536), 128U);
 }
 
+TEST(snapshot_args, end_of_the_origin)
+{
+	EXPECT_EQ(snapshot::there_is(976, 16, 1001, 4096, 512), 16U);
+	EXPECT_EQ(snapshot::there_is(992, 16, 1001, 512, 512), 9U);
+	EXPECT_EQ(snapshot::there_is(992, 16, 1001, 4096, 512), 8U);
+	EXPECT_EQ(snapshot::there_is(992, 16, 1000, 512, 4096), 8U);
+	EXPECT_EQ(snapshot::there_is(992, 16, 1008, 512, 512), 16U);
+	/* Not less than none */
+	EXPECT_EQ(snapshot::there_is(1000, 8, 1001, 4096, 512), 8U);
+	EXPECT_EQ(snapshot::there_is(1008, 16, 1001, 512, 512), 16U);
+}
+
 TEST(snapshot_args, origin)
 {
 	const split none("");

@@ -195,6 +195,30 @@ overflow_later() {
 	check /dev/mapper/snap 1 --other 3 0+8 --other 3 1000+8
 }
 
+# The origin ends within a chunk, and within a block of the COW device.
+odd_end() {
+	no_null_blk nb
+	null_blk nb blocksize=4096
+	fill /dev/na 1
+	dm odd '0 1001 linear /dev/na 0'
+	dm snap '0 1000 ksnapshot /dev/mapper/odd /dev/nb P 16'
+	dm origin '0 1001 ksnap-origin /dev/mapper/odd'
+	fill /dev/mapper/origin 2 995 6
+	dmsetup status snap | grep -q '48/65536 32' || fail "status: $(dmsetup status snap)"
+	check /dev/mapper/snap 1 0 1000
+	fill /dev/mapper/snap 3 992 8
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	dmsetup suspend origin --noudevsync &&
+		echo '0 1000 ksnapshot-merge /dev/mapper/odd /dev/nb P 16' |
+		dmsetup reload origin --noudevsync &&
+		dmsetup resume origin --noudevsync || fail 'origin takes no other table'
+	until_left 0
+	check /dev/na 1 0 992
+	check /dev/na 3 992 8
+	check /dev/na 2 1000 1
+	check /dev/na 1 1001 100
+}
+
 bad_origin() {
 	snapshot P 16
 	bad na 5000 5000
@@ -743,6 +767,7 @@ each 'stores of mainline, and for it' with_mainline
 each 'a store that is full' full
 each 'a store that overflows' overflow
 each 'one that overflows, and what had room before' overflow_later
+each 'an origin that ends within a block' odd_end
 each 'an origin that cannot be read' bad_origin
 each 'discards' discards
 each 'discards that go to the origin' discards_below
