@@ -157,7 +157,7 @@ protected:
 	store store_{ nullptr, 1, 0 };
 	transient_store transient_{ 1, 0 };
 	bool leaving_ = false; /* it is being destroyed: no more comes, and what has come ends */
-	bool taken_ = false;   /* another one waits for that, to have what it has */
+	bool taken_ = false;   /* another one has what it has, or will: it stays until then */
 	bool merges_ = false;  /* what a merge says that it does alone */
 	bool dropped_ = false; /* the store says that it is invalid */
 
@@ -183,7 +183,7 @@ private:
 	[[nodiscard]] int claim(stored *&from) noexcept;
 	[[nodiscard]] int take_over(stored *&from) noexcept;
 	void exchange_with(stored &from) noexcept;
-	static void give_back(const stored *to) noexcept;
+	static void release_taken(stored &from, bool back) noexcept;
 	[[nodiscard]] int open_store() noexcept;
 	[[nodiscard]] int load() noexcept;
 	[[nodiscard]] int start_store() noexcept;
@@ -579,7 +579,6 @@ inline int stored::take_over(stored *&from) noexcept
 		return r;
 	from->settle();
 	exchange_with(*from);
-	ksnapshot_wake();
 	return 0;
 }
 
@@ -611,7 +610,6 @@ inline void stored::exchange_with(stored &from) noexcept
 	was_invalid_ = from.is_ == condition::invalid;
 	/* Who looks for the user of the store is to find this one. */
 	from.is_ = condition::idle;
-	from.taken_ = false;
 	if (role_ != role::snapshot || from.role_ != role::snapshot)
 		return;
 	buckets_.swap(from.buckets_);
@@ -623,17 +621,15 @@ inline void stored::exchange_with(stored &from) noexcept
 	loaded_ = true;
 }
 
-/* It has the store again, which could not be read, if it is still there. */
-inline void stored::give_back(const stored *to) noexcept
+/*
+ * It may be destroyed. With @back, it has the store again, which could not be read, if it
+ * is not about to be. Under the lock; ksnapshot_wake() is to follow.
+ */
+inline void stored::release_taken(stored &from, bool back) noexcept
 {
-	const locked l;
-
-	for (stored *head : all) {
-		for (stored *s = head; s; s = s->next_) {
-			if (s == to && !s->leaving_ && s->is_ == condition::idle)
-				s->is_ = condition::active;
-		}
-	}
+	if (back && !from.leaving_)
+		from.is_ = condition::active;
+	from.taken_ = false;
 }
 
 /* The origin can become one of them only. */
@@ -688,17 +684,18 @@ inline int stored::preresume() noexcept
 		r = open_store();
 		known = was_invalid_;
 	}
-	if (r != 0 && from)
-		give_back(from);
 	{
 		const locked l;
 
+		if (from)
+			release_taken(*from, r != 0);
 		is_ = r != 0	   ? condition::idle :
 		      was_invalid_ ? condition::invalid :
 				     condition::active;
 		dropped_ = known;
 		tell_others();
 	}
+	ksnapshot_wake();
 	loaded_ = r == 0;
 	worker_.wake();
 	if (was_invalid_)

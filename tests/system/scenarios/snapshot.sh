@@ -460,6 +460,32 @@ merge_takes_over() {
 	merged_ok 1 --other 3 20000+500
 }
 
+# What is taken over stays until the store has been read, as it may get that back.
+merge_takes_over_slowly() {
+	local resume remove
+	snapshot P 16
+	changed
+	dm slow '0 65536 delay /dev/nb 0 2000 /dev/nb 0 0'
+	again 'ksnapshot /dev/na /dev/mapper/slow P 16'
+	dmsetup suspend snap --noudevsync
+	dmsetup suspend origin --noudevsync &&
+		echo '0 65536 ksnapshot-merge /dev/na /dev/mapper/slow P 16' |
+		dmsetup reload origin --noudevsync || fail 'not loaded'
+	dmsetup resume origin --noudevsync &
+	resume=$!
+	until dmsetup status snap | grep -q Invalid; do
+		sleep 0.1
+	done
+	dmsetup remove snap --noudevsync &
+	remove=$!
+	sleep 1
+	[ -d /proc/$resume ] || fail 'it was too fast'
+	[ -d /proc/$remove ] || fail 'it is gone before'
+	wait $resume && wait $remove || fail 'one of them failed'
+	delay 0 0
+	merged_ok 1 --other 3 20000+500
+}
+
 # One that is used is not taken over, nor can the origin become two of them.
 merge_is_alone() {
 	snapshot P 16
@@ -780,6 +806,7 @@ each 'a COW device that hangs, and another one' cow_hangs
 each 'of an origin that cannot be written' protected
 each 'a merge' merge
 each 'a merge that takes over' merge_takes_over
+each 'a merge that takes over while the snapshot is removed' merge_takes_over_slowly
 each 'a merge has its store and its origin alone' merge_is_alone
 each 'a merge of what is used' merge_while_used
 each 'a merge makes writes wait' merge_makes_wait
