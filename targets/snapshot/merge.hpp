@@ -4,8 +4,8 @@
  * last exceptions first, and then they are removed from the store. It takes the place of
  * the origin meanwhile; what has an exception still is on the COW device.
  *
- * A run of exceptions that is copied stays valid until the store has lost it: whatever
- * stops a copy, it can be done once more.
+ * A run of exceptions that is copied stays valid until the store has lost it: a copy that
+ * failed can be done once more.
  */
 #ifndef KCOPYD_TARGETS_SNAPSHOT_MERGE_HPP
 #define KCOPYD_TARGETS_SNAPSHOT_MERGE_HPP
@@ -345,13 +345,9 @@ inline bool kmerge::remove_run() noexcept
 	const u64 chunk = args_.chunk_sectors;
 
 	if (error_ != 0) {
-		/* It was told to stop, and is done once more when it goes on. */
-		const bool again = error_ == -KDM_ECANCELED;
-
-		if (!again)
-			(void)fail("a run cannot be copied");
+		(void)fail("a run cannot be copied");
 		let_go();
-		return again;
+		return false;
 	}
 	{
 		const locked l;
@@ -442,7 +438,11 @@ inline bool kmerge::fail(const char *why) noexcept
 /* ------------------------------------------------------------------------- */
 /* Suspended, and not */
 
-/* What is held goes on, and from now on nothing is. */
+/*
+ * What is held goes on, and from now on nothing is. A copy is not left half done: whoever
+ * makes a snapshot suspends the origin before, and what is below would be neither the one
+ * nor the other.
+ */
 inline void kmerge::presuspend() noexcept
 {
 	{
@@ -450,10 +450,16 @@ inline void kmerge::presuspend() noexcept
 
 		stops_ = true;
 	}
-	/* Nothing is begun after that; what was begun is stopped, and then let go. */
+	/* Nothing is begun after that; what was begun ends, and is then let go. */
 	worker_.wake();
 	worker_.flush();
-	(void)request_.cancel_sync();
+	ksnapshot_wait(
+		[](void *of) noexcept -> int {
+			const locked l;
+
+			return static_cast<const kmerge *>(of)->step_ != step::copies;
+		},
+		this);
 	worker_.wake();
 	worker_.flush();
 }

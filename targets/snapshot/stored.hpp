@@ -675,7 +675,7 @@ inline int stored::preresume() noexcept
 		target_.log("the COW device %s is in use", cow_.name());
 		return r;
 	}
-	/* It is what the origin was before a merge changes it, or after. */
+	/* It is what the origin was before a run is merged, or after; not if that failed. */
 	ksnapshot_wait(origin_is_left_alone, this);
 	/* What the store had when the table was loaded is no use. */
 	if (!loaded_)

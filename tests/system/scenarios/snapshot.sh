@@ -612,6 +612,30 @@ merge_suspended() {
 	merged_ok 1 $of_snap
 }
 
+# What it stops after is a run, be it large; another snapshot is no mixture.
+merge_suspended_in_a_run() {
+	local n
+	# Chunks that are all on their way at once, and so in order
+	snapshot P 128
+	fill /dev/mapper/snap 3 0 32768
+	dmsetup remove snap --noudevsync || fail 'snap is busy'
+	dm slow '0 65536 delay /dev/nb 0 1000 /dev/nb 0 0'
+	becomes ksnapshot-merge /dev/na /dev/mapper/slow P 128
+	while sectors check /dev/na 1 0 32768 >/dev/null 2>&1; do
+		sleep 0.1
+	done
+	dmsetup suspend origin --noudevsync || fail 'it cannot be suspended'
+	wipe /dev/nc
+	dm new '0 65536 ksnapshot /dev/na /dev/nc P 16'
+	n=$(left)
+	[ "$n" = 0 ] || check /dev/mapper/new 1 0 $n
+	[ "$n" -lt 32768 ] || fail 'the run was not merged'
+	check /dev/mapper/new 3 $n $((32768 - n))
+	delay 0 0
+	dmsetup resume origin --noudevsync || fail 'it cannot be resumed'
+	merged_ok 3 --other 1 32768+32768
+}
+
 # A chunk that cannot be written stays on the COW device; it is tried again later.
 merge_fails() {
 	slow 0
@@ -816,6 +840,7 @@ each 'a merge and a snapshot made meanwhile' merge_and_another
 each 'a merge that mainline ends' half_way ksnapshot-merge snapshot-merge
 each 'a merge that mainline began' half_way snapshot-merge ksnapshot-merge
 each 'a merge that is suspended' merge_suspended
+each 'a merge that is suspended in a run' merge_suspended_in_a_run
 each 'a merge that fails' merge_fails
 each 'a merge whose store fails' merge_in_doubt
 each 'a merge of an invalid store' merge_invalid
