@@ -273,7 +273,7 @@ skipped()
 
 by_dkms_not()
 {
-	local kernel
+	local kernel option
 	for kernel in 6.1.0-49-amd64 6.4.16 6.9.0 6.12.95+deb12-amd64 7.3.4 10.0.1; do
 		[[ $kernel =~ $(bash -c '. ./dkms.conf; echo "$BUILD_EXCLUSIVE_KERNEL"') ]] || fail "not $kernel"
 	done
@@ -284,9 +284,11 @@ by_dkms_not()
 		ln -s "$kdir" "/lib/modules/$kernel/build"
 		skipped "$kernel"
 	done
-	mkdir -p /lib/modules/6.12.0-small/build/include
-	sed '/CONFIG_BLK_DEV_DM=/d' "$kdir/.config" >/lib/modules/6.12.0-small/build/.config
-	skipped 6.12.0-small
+	for option in CONFIG_BLK_DEV_DM CONFIG_64BIT; do
+		mkdir -p /lib/modules/6.12.0-small/build/include
+		sed "/$option=/d" "$kdir/.config" >/lib/modules/6.12.0-small/build/.config
+		skipped 6.12.0-small
+	done
 	make -s uninstall-dkms
 	gone "$old"
 }
