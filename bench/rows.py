@@ -94,6 +94,7 @@ OF_KERNEL = {
         "brd 512K QD64": (1.5, 1.7),
         "memory-backed 512K QD64": (1.5, 1.7),
         "4K beside a 1 GiB job to hdd": (200, 150),
+        "4K beside 8 x 64 MiB to hdd": (200, 150),
         "4K by requests": (0.8, 0.95),
         "4K from C++": (0.96, 0.99),
     },
