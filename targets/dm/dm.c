@@ -244,11 +244,11 @@ int kdm_register(const struct kdm_ops *ops, int mainline, struct module *owner,
 	r = dm_register_target(&type->tt);
 	if (r) {
 		/* Mainline's modules are found by that, be it through an alias. */
-		if (r == -EEXIST) {
+		if (r == -EEXIST || r == -EBUSY) {
 			pr_err("%s: there is a target %s already: unload dm-%s first%s\n",
 			       module_name(owner), type->tt.name, type->tt.name,
 			       mainline ? ", or do without mainline_names" : "");
-			/* For modprobe that other one means that all is well. */
+			/* As newer kernels say: for modprobe the other one is no error. */
 			r = -EBUSY;
 		}
 		kfree(type);
