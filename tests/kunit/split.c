@@ -92,9 +92,41 @@ static void split_contention(struct kunit *test)
 	KUNIT_EXPECT_LE(test, f->census->nr, param->num_pages);
 }
 
+/*
+ * Parts of devices with blocks larger than a page are no larger than what dm-io puts into a
+ * bio, whatever its pages are: it would end in the middle of a block.
+ */
+static void split_large_blocks(struct kunit *test)
+{
+	struct tdisk_options options = {
+		.sectors = LARGE, .block_size = SZ_16K, .seed = 1, .end = TDISK_END_IRQ,
+	};
+	struct fixture *f = test->priv;
+	struct tclient *client = fixture_client(f, 8192);
+	unsigned int i, largest = 0;
+	struct tdisk *from;
+	struct copy *copy;
+
+	if (tdisk_create(&from, &options))
+		kunit_skip(test, "this kernel has no logical blocks larger than a page");
+	f->disks[f->nr_disks++] = from;
+	options.seed = 2;
+	KUNIT_ASSERT_EQ(test, kcopyd_client_set_part_size(client->kc, 4096), 0);
+	copy = fixture_copy(client, from, 0, LARGE);
+	copy_to(copy, fixture_disk(f, &options), 0);
+	copy_run(copy, 0);
+	copy_expect(copy, 0, 0);
+	copy_expect_copied(copy, 0);
+	for (i = 0; i < from->nr_events; i++)
+		largest = max(largest, from->events[i].count);
+	KUNIT_EXPECT_EQ(test, largest, BIO_MAX_VECS * (PAGE_SIZE / SECTOR_SIZE));
+	KUNIT_EXPECT_EQ(test, from->misaligned, 0);
+}
+
 static struct kunit_case split_cases[] = {
 	KUNIT_CASE_PARAM(split_sizes, split_gen_params),
 	KUNIT_CASE_PARAM(split_contention, split_gen_params),
+	KUNIT_CASE(split_large_blocks),
 	{}
 };
 
