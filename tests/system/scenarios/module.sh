@@ -96,14 +96,17 @@ memory() {
 	[ $((before - after)) -lt 12800 ] || fail "$((before - after)) KiB are gone"
 }
 
-# rescuers : the threads of clients' workqueues, which keep them going without memory
-# shellcheck disable=SC2009 # busybox has no pgrep here
-rescuers() { ps | grep -oE '\[kcopyd(_cb)?/' | sort | tr '\n' ' '; }
+# rescuers : the threads of clients' workqueues, which keep them going without memory. Newer
+# kernels call them kworkers; busybox's ps has not all of such a name.
+rescuers() {
+	cat /proc/[0-9]*/comm 2>/dev/null |
+		sed -nE 's/^(kworker\/R-)?(kcopyd(_cb)?)\/.*/\2/p' | sort | tr '\n' ' '
+}
 
 threads() {
 	null_blk slow irqmode=2 completion_nsec=20000000
 	start src=/dev/na dst=/dev/slow
-	[ "$(rescuers)" = '[kcopyd/ [kcopyd_cb/ ' ] || fail "there are: $(rescuers)"
+	[ "$(rescuers)" = 'kcopyd kcopyd_cb ' ] || fail "there are: $(rescuers)"
 	rmmod kcopyd-copy || fail 'rmmod'
 	[ -z "$(rescuers)" ] || fail "left are: $(rescuers)"
 }
