@@ -176,17 +176,22 @@ counted() {
 		}')"
 }
 
-# goes KEY RATE : so many a second in five seconds, to 5 percent
+# goes KEY RATE : so many a second in five seconds, to 5 percent. What is too slow is looked at
+# again: a machine that stands still for a moment, as on a busy host, does not catch up.
 goes() {
-	local n at first begin rate
-	counted $1
-	first=$n begin=$at
-	sleep 5
-	counted $1
-	rate=$(((n - first) * 100 / (at - begin)))
-	echo "        ($1: $rate a second of $2)" >>/tmp/rates
-	[ $((rate * 20)) -ge $(($2 * 19)) ] && [ $((rate * 20)) -le $(($2 * 21)) ] ||
-		fail "$rate $1 a second, not $2"
+	local n at first begin rate tries=3
+	while [ $tries -gt 0 ]; do
+		counted $1
+		first=$n begin=$at
+		sleep 5
+		counted $1
+		rate=$(((n - first) * 100 / (at - begin)))
+		echo "        ($1: $rate a second of $2)" >>/tmp/rates
+		[ $((rate * 20)) -le $(($2 * 21)) ] || break
+		[ $((rate * 20)) -lt $(($2 * 19)) ] || return 0
+		tries=$((tries - 1))
+	done
+	fail "$rate $1 a second, not $2"
 }
 
 # rates PARAMETER... : of bytes, of which each destination's do not count, then of others
@@ -241,7 +246,11 @@ fill /dev/na 1
 case_ 'files of a client' range
 case_ 'changes while it copies' while_it_copies
 case_ 'a limit' limits
-null_blk nc
+# So large that there is something left to copy when it is looked at for the third time.
+no_null_blk na nb
+null_blk na irqmode=2 completion_nsec=1000000 size=64
+null_blk nb size=64
+null_blk nc size=64
 : >/tmp/rates
 case_ 'the rate in bytes, of copies of 4 KiB' rates chunk_kb=4
 case_ 'the rate in bytes, of a large copy' rates chunk_kb=32768
