@@ -54,7 +54,7 @@ example()
 {
 	local modules
 	modules=$(modprobe -C "$1" -S "$old" --show-depends dm-snapshot-origin) || fail "no example $1"
-	grep -q '/kcopyd-snapshot.ko mainline_names=1' <<<"$modules" || fail "the example loads: $modules"
+	grep -q '/kcopyd-snapshot\.ko\(\.xz\)\? mainline_names=1' <<<"$modules" || fail "the example loads: $modules"
 }
 
 # one_line TEXT COMMAND... : it fails, and says that, and make only that it has failed
