@@ -476,8 +476,8 @@ static void alloc_queues(struct kunit *test)
 {
 	struct alloc a = alloc_new(test, TDISK_END_IRQ);
 	struct tclient *client = fixture_client(a.f, 32);
-	struct copy *copies[8];
-	unsigned int i, shared = 0;
+	struct copy *copies[KCOPYD_RESERVE_JOBS];
+	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(copies); i++) {
 		struct tdisk *disk = fixture_small_disk(a.f, 5 + i, 512);
@@ -485,14 +485,13 @@ static void alloc_queues(struct kunit *test)
 		copies[i] = fixture_copy(client, disk, 0, 333);
 		copy_to(copies[i], a.to, 500 * i);
 		tdisk_shut(disk);
-		/* The first is for the job; one of the next ones is the source's queue. */
-		starve(1 + i);
+		/* Nor for a job object, which is of the reserve then. */
+		starve_task(current, true);
 		copy_submit(copies[i], 0);
-		starve_stop();
+		starve_task(current, false);
 		KUNIT_ASSERT_EQ(test, copies[i]->result, 0);
-		shared += READ_ONCE(client->kc->queues.shared.users);
+		KUNIT_EXPECT_GT(test, READ_ONCE(client->kc->queues.shared.users), i);
 	}
-	KUNIT_EXPECT_GT(test, shared, 0);
 	for (i = 0; i < ARRAY_SIZE(copies); i++)
 		tdisk_open(copies[i]->source);
 	for (i = 0; i < ARRAY_SIZE(copies); i++) {
