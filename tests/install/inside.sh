@@ -221,6 +221,8 @@ newer_kernel()
 	apt-get install -y --no-install-recommends -t "$suite-backports" linux-headers-amd64
 	new=$(basename "$(find /lib/modules -mindepth 1 -maxdepth 1 ! -name "$old")")
 	dkms status kcopyd/"$version" | grep -q "$new.*installed" || fail "DKMS: $(dkms status)"
+	# The package of the kernel itself does that; newer DKMS does not without it.
+	depmod "$new"
 	there "$new" updates/dkms
 	there "$old" updates/dkms
 	consumers "$new"
