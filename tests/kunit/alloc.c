@@ -328,18 +328,35 @@ static void submitter_end(struct kunit *test, struct alloc *a, struct submitter 
 	kfree(s);
 }
 
-/* With the reserve in use a submitter sleeps, and one copy that ends wakes it. */
+static int note_wake(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
+{
+	WRITE_ONCE(*(bool *)entry->private, true);
+	return 0;
+}
+
+/*
+ * With the reserve in use a submitter sleeps, and one copy that ends wakes it. It would look
+ * again by itself, so that it goes on does not show that.
+ */
 static void alloc_reserve_exhausted(struct kunit *test)
 {
 	struct alloc a = alloc_new(test, TDISK_END_IRQ);
 	struct submitter *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	wait_queue_head_t *wait = &a.client->kc->reserve.wait;
+	struct wait_queue_entry entry;
+	bool woken = false;
 
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	submitter_start(test, &a, s);
-	/* One object is enough. */
 	KUNIT_ASSERT_TRUE(test, tdisk_wait_held(a.from, 1));
+	init_waitqueue_func_entry(&entry, note_wake);
+	entry.private = &woken;
+	add_wait_queue(wait, &entry);
+	/* One object is enough. */
 	tdisk_release(a.from, 1);
 	submitter_end(test, &a, s);
+	remove_wait_queue(wait, &entry);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(woken));
 }
 
 /* None of them ends, but there is memory again. */
