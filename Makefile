@@ -104,7 +104,7 @@ example-dir := $(doc-dir)/examples
 # What modules outside the tree are built against; like a checkout, for client.mk.
 include-dir := $(DESTDIR)/usr/src/kcopyd
 installed-headers := kcopyd.h kcopyd.hpp kcopyd_cpp_shim.cpp VERSION			\
-	compat/check-cxx.sh compat/cpp.h compat/cxx.mk include/client.mk		\
+	compat/check-cxx.sh compat/cpp.h compat/cxx.mk compat/divide.hpp include/client.mk	\
 	include/linux/dm-kcopyd.h targets/dm/dm.h targets/dm/dm.hpp targets/dm/le.hpp	\
 	targets/dm/module.h targets/dm/text.hpp
 

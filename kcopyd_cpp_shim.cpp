@@ -7,6 +7,9 @@
  * kcopyd.ko: compat/cxx.mk includes it ahead of the object's own source.
  */
 #include "kcopyd.hpp"
+#if __SIZEOF_POINTER__ == 4
+#include "compat/divide.hpp"
+#endif
 
 /* A second C++ object in the module shows as a second definition of this. */
 extern const char kcopyd_a_module_has_one_cpp_object;
@@ -29,10 +32,12 @@ int request_base::reserve(unsigned int max_dests) noexcept
 	if (max_dests <= max_dests_)
 		return 0;
 
-	void *memory = kcopyd_cpp_alloc(kcopyd_request_size(max_dests));
+	const unsigned long size = kcopyd_request_size(max_dests);
+	void *memory = kcopyd_cpp_alloc(size);
 
 	if (!memory)
 		return -enomem;
+	__builtin_memset(memory, 0, size);
 	kcopyd_cpp_free(r_);
 	r_ = static_cast<kcopyd_request *>(memory);
 	max_dests_ = max_dests;
@@ -249,3 +254,37 @@ extern "C" void __cxa_pure_virtual() // NOLINT(*-reserved-identifier,*-identifie
 	kcopyd_cpp_assert_failed("a pure virtual function was called", __FILE__, __LINE__);
 	__builtin_trap();
 }
+
+#if __SIZEOF_POINTER__ == 4
+/* What the compiler calls for / and % of 64 bits; each object has its own. */
+extern "C" { // NOLINTBEGIN(*-reserved-identifier,*-identifier-naming)
+kcopyd::wide::u64 __udivdi3(kcopyd::wide::u64 n, kcopyd::wide::u64 d)
+{
+	return kcopyd::wide::divide(n, d).quotient;
+}
+
+kcopyd::wide::u64 __umoddi3(kcopyd::wide::u64 n, kcopyd::wide::u64 d)
+{
+	return kcopyd::wide::divide(n, d).remainder;
+}
+
+kcopyd::wide::u64 __udivmoddi4(kcopyd::wide::u64 n, kcopyd::wide::u64 d,
+			       kcopyd::wide::u64 *remainder)
+{
+	const kcopyd::wide::divided both = kcopyd::wide::divide(n, d);
+
+	*remainder = both.remainder;
+	return both.quotient;
+}
+
+kcopyd::wide::s64 __divdi3(kcopyd::wide::s64 n, kcopyd::wide::s64 d)
+{
+	return kcopyd::wide::quotient(n, d);
+}
+
+kcopyd::wide::s64 __moddi3(kcopyd::wide::s64 n, kcopyd::wide::s64 d)
+{
+	return kcopyd::wide::remainder(n, d);
+}
+} // NOLINTEND(*-reserved-identifier,*-identifier-naming)
+#endif

@@ -47,7 +47,7 @@ if "$objdump" -h "$obj" | grep -qE ' \.(eh_frame|gcc_except_table)'; then
 fi
 
 # Mangled names, the C++ runtime's, and the compiler's arithmetic helpers.
-runtime='_Z|__cxa_|__gxx_|__gcc_|_Unwind_|__dso_handle$|atexit$|__tls_|__emutls'
+runtime='_Z|__cxa_|__atomic_|__gxx_|__gcc_|_Unwind_|__dso_handle$|atexit$|__tls_|__emutls'
 runtime="$runtime|__[a-z]+[sdtx][fi][0-9]?\$"
 symbols=$("$nm" -u "$obj" | awk '{ print $NF }' | grep -E "^($runtime)" || :)
 for symbol in $symbols; do

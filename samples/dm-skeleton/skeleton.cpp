@@ -40,8 +40,7 @@ public:
 
 	void status(kdm_text &text) const noexcept
 	{
-		kdm_print(&text, "%llu %llu",
-			  __atomic_load_n(&sectors_[KDM_READ], __ATOMIC_RELAXED),
+		kdm_print(&text, "%lu %lu", __atomic_load_n(&sectors_[KDM_READ], __ATOMIC_RELAXED),
 			  __atomic_load_n(&sectors_[KDM_WRITE], __ATOMIC_RELAXED));
 	}
 
@@ -68,7 +67,7 @@ private:
 	dm::target target_;
 	dm::device dev_;
 	unsigned long long start_ = 0;
-	unsigned long long sectors_[2] = {}; /* by KDM_READ and KDM_WRITE */
+	unsigned long sectors_[2] = {}; /* by KDM_READ and KDM_WRITE */
 };
 
 constexpr kdm_ops skeleton_ops = dm::ops_of<skeleton>("skeleton", 1, 0, 0);

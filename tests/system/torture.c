@@ -21,6 +21,7 @@
 #include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
@@ -502,7 +503,7 @@ static void choose_range(struct client *c, struct rnd_state *rnd,
 			 struct area *area, sector_t count, unsigned int align)
 {
 	area->first = area->dev->lane * c->id +
-		       below(rnd, (area->dev->lane - count) / align + 1) * align;
+		       below(rnd, ((area->dev->lane - count) >> ilog2(align)) + 1) * align;
 }
 
 /* An operation that is in nobody's way, and in the list of the busy ones. */
@@ -546,7 +547,7 @@ static struct operation *choose(struct client *c, struct rnd_state *rnd)
 		default:
 			op->count = 1 + below(rnd, 100);
 		}
-		op->count = roundup(op->count, align);
+		op->count = round_up(op->count, align);
 		choose_range(c, rnd, &op->from, op->count, align);
 		for (i = 0; i < op->nr_dests; i++)
 			choose_range(c, rnd, &op->to[i], op->count, align);
