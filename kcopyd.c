@@ -827,6 +827,21 @@ int kcopyd_client_cancel_sync(struct kcopyd_client *kc)
 }
 EXPORT_SYMBOL_GPL(kcopyd_client_cancel_sync);
 
+/* Cancels @request unless it is another client's than @kc by now. */
+static bool request_cancel_of(struct kcopyd_request *request, struct kcopyd_client *kc)
+{
+	struct kcopyd_request_state *state = kcopyd_request_state(request);
+	unsigned long flags;
+	bool won;
+
+	spin_lock_irqsave(&kc->lock, flags);
+	/* In this order: see kcopyd_request_init(). */
+	won = smp_load_acquire(&state->active) && READ_ONCE(state->kc) == kc &&
+	      kcopyd_copy_cancel_job(kc, state->job);
+	spin_unlock_irqrestore(&kc->lock, flags);
+	return won;
+}
+
 /**
  * kcopyd_request_cancel() - cancel a request
  * @request: an accepted request whose callback has not returned
@@ -840,17 +855,7 @@ EXPORT_SYMBOL_GPL(kcopyd_client_cancel_sync);
  */
 int kcopyd_request_cancel(struct kcopyd_request *request)
 {
-	struct kcopyd_request_state *state = kcopyd_request_state(request);
-	struct kcopyd_client *kc = READ_ONCE(state->kc);
-	unsigned long flags;
-	bool won;
-
-	spin_lock_irqsave(&kc->lock, flags);
-	/* In this order: see kcopyd_request_init(). */
-	won = smp_load_acquire(&state->active) && READ_ONCE(state->kc) == kc &&
-	      kcopyd_copy_cancel_job(kc, state->job);
-	spin_unlock_irqrestore(&kc->lock, flags);
-	return won;
+	return request_cancel_of(request, READ_ONCE(kcopyd_request_state(request)->kc));
 }
 EXPORT_SYMBOL_GPL(kcopyd_request_cancel);
 
@@ -872,7 +877,8 @@ int kcopyd_request_cancel_sync(struct kcopyd_request *request)
 
 	if (kcopyd_in_callback(kc))
 		return reject_cancel_sync(kc);
-	r = kcopyd_request_cancel(request);
+	/* Of the client that is waited for: its callback may give it to another one. */
+	r = request_cancel_of(request, kc);
 	wait_event(kc->cancel_wait, !kcopyd_copy_cancelling(kc, &match));
 	kcopyd_client_flush(kc);
 	return r;
