@@ -161,7 +161,7 @@ using bad_range = kcopyd_bad_range;
 class report : public outcome {
 public:
 	explicit report(const kcopyd_request &r) noexcept
-		: outcome(r.result.read_err, r.result.write_err), r_(r)
+		: outcome(r.result.read_err, r.result.write_err), r_(r), bad_(r.bad)
 	{
 	}
 
@@ -178,14 +178,15 @@ public:
 	}
 
 	/* The bad ranges that are told, in ascending order: for (auto &b : report). */
-	[[nodiscard]] const bad_range *begin() const noexcept { return r_.bad; }
-	[[nodiscard]] const bad_range *end() const noexcept { return r_.bad + r_.result.nr_bad; }
+	[[nodiscard]] const bad_range *begin() const noexcept { return bad_; }
+	[[nodiscard]] const bad_range *end() const noexcept { return bad_ + r_.result.nr_bad; }
 
 	/* Everything that there is: bytes, times, the first piece that failed. */
 	[[nodiscard]] const kcopyd_result &details() const noexcept { return r_.result; }
 
 private:
 	const kcopyd_request &r_;
+	const bad_range *bad_; /* not r_.bad: a rejected copy has left its own there */
 };
 
 class client;
@@ -775,7 +776,8 @@ public:
 	 * @by: the limits; clients that are given the same throttle share them
 	 *
 	 * Context: process context, may sleep.
-	 * Return: 0; -EINVAL if @by is empty, which is not taken for no limit.
+	 * Return: 0; -EINVAL if @by is empty, which is not taken for no limit;
+	 * -ESHUTDOWN if the client is being destroyed.
 	 */
 	[[nodiscard]] int limit_by(const throttle &by) noexcept;
 

@@ -826,6 +826,7 @@ CPP_TEST(request_rejected_again)
 {
 	kcopyd::request_base *self = nullptr;
 	client c = must_create(test);
+	bad_range bad[1];
 	request r([&, test](const report &what) {
 		const region past = at(test, 1, 1U << 30, 8);
 		const auto read = what.details().bytes_read;
@@ -833,13 +834,15 @@ CPP_TEST(request_rejected_again)
 		EXPECT(read == 4096);
 		EXPECT(c.submit(*self, at(test, 0, 0, 8), { past }) == -CPP_TEST_ERANGE);
 		EXPECT(what.details().bytes_read == read);
+		EXPECT(what.begin() == bad);
 		EXPECT(self->cancel_sync() == -CPP_TEST_EDEADLK);
 		cpp_test_signal(test);
 	});
 
 	self = &r;
 	REQUIRE(r.reserve(1) == 0);
-	REQUIRE(c.submit(r, at(test, 0, 0, 8), { at(test, 1, 0, 8) }) == 0);
+	REQUIRE(c.submit(r, at(test, 0, 0, 8), { at(test, 1, 0, 8) },
+			 { .how = flags::salvage, .bad = bad, .max_bad = 1 }) == 0);
 	EXPECT(cpp_test_wait(test));
 	EXPECT(r.cancel_sync() == 0);
 }
