@@ -76,20 +76,20 @@ __cold bool kcopyd_stats_attend(struct kcopyd_client *kc, struct kcopyd_job *job
 void kcopyd_stats_prepared(struct kcopyd_client *kc, struct kcopyd_job *job)
 {
 	job->watch = KCOPYD_WATCH_CALLBACK;
-	kc->stats.callbacks++;
+	kc->stats.others[KCOPYD_CALLBACKS]++;
 }
 
 void kcopyd_stats_mark(struct kcopyd_client *kc, struct kcopyd_job *mark)
 {
 	mark->watch = KCOPYD_WATCH_MARK;
-	kc->stats.marks++;
+	kc->stats.others[KCOPYD_MARKS]++;
 }
 
 /* Its first part is not begun at once. */
 __cold void kcopyd_stats_long_way(struct kcopyd_client *kc, const struct kcopyd_job *job)
 {
 	kc->stats.long_way++;
-	kc->stats.zeroes += job->zero;
+	kc->stats.others[KCOPYD_ZEROES] += job->zero;
 }
 
 /* A job waits in the list, and did not come from there. */
@@ -168,6 +168,23 @@ static unsigned int latency_class(u64 ns)
 		     KCOPYD_LATENCIES - 1);
 }
 
+static enum kcopyd_other other_of(const struct kcopyd_job *job)
+{
+	if (job->watch & KCOPYD_WATCH_MARK)
+		return KCOPYD_MARKS;
+	return job->watch & KCOPYD_WATCH_CALLBACK ? KCOPYD_CALLBACKS : KCOPYD_ZEROES;
+}
+
+static void other_done(struct kcopyd_stats *stats, enum kcopyd_other other)
+{
+	/* Of a batch that is over nothing is called any more. */
+	if (stats->batch != stats->returned)
+		memset(stats->calling, 0, sizeof(stats->calling));
+	stats->batch = stats->returned;
+	stats->calling[other]++;
+	stats->others_done[other]++;
+}
+
 /**
  * kcopyd_stats_done() - the callback of a job that is watched is going to be called
  * @kc: the client
@@ -180,24 +197,12 @@ __cold void kcopyd_stats_done(struct kcopyd_client *kc, const struct kcopyd_job 
 	struct kcopyd_stats *stats = &kc->stats;
 	u64 took = 0;
 
-	if (job->watch & KCOPYD_WATCH_OTHER) {
-		/* Of a batch that is over nothing is called any more. */
-		if (stats->batch != stats->returned)
-			stats->calling = 0;
-		stats->batch = stats->returned;
-		stats->calling++;
-	}
-	if (job->watch & KCOPYD_WATCH_MARK) {
-		stats->marks_done++;
+	if (job->watch & KCOPYD_WATCH_OTHER)
+		other_done(stats, other_of(job));
+	if (job->watch & (KCOPYD_WATCH_CALLBACK | KCOPYD_WATCH_MARK))
 		return;
-	}
-	if (job->watch & KCOPYD_WATCH_CALLBACK) {
-		stats->callbacks_done++;
-		return;
-	}
 	if (job->watch & KCOPYD_WATCH_TIME)
 		took = ktime_get_ns() - job->began;
-	stats->zeroes_done += job->zero;
 	if (job->cancelled)
 		stats->cancelled++;
 	else if (job->read_err || job->write_err)
@@ -221,14 +226,19 @@ void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_client_stats *s)
 {
 	const struct kcopyd_stats *stats = &kc->stats;
 	unsigned long flags;
-	u64 accepted, others;
+	u64 accepted, done[KCOPYD_OTHERS], others = 0, others_done = 0;
+	unsigned int i;
 
 	spin_lock_irqsave(&kc->lock, flags);
 	kcopyd_pool_note_peak(&kc->pool);
 	accepted = stats->returned + kc->jobs;
-	others = stats->zeroes_done + stats->callbacks_done + stats->marks_done;
-	if (stats->batch == stats->returned)
-		others -= stats->calling;
+	for (i = 0; i < KCOPYD_OTHERS; i++) {
+		done[i] = stats->others_done[i];
+		if (stats->batch == stats->returned)
+			done[i] -= stats->calling[i];
+		others += stats->others[i];
+		others_done += done[i];
+	}
 	*s = (struct kcopyd_client_stats){
 		.id = kc->id,
 		.pages = kc->pool.nr_pages,
@@ -236,12 +246,12 @@ void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_client_stats *s)
 		.pages_peak = kc->pool.peak,
 		.part_kb = kc->part_pages * (PAGE_SIZE / SZ_1K),
 		.waiting = kc->waiting - !!kc->throttled.throttle - kc->held_back,
-		.copies = accepted - stats->zeroes - stats->callbacks - stats->marks,
-		.copies_done = stats->returned - others,
-		.zeroes = stats->zeroes,
-		.zeroes_done = stats->zeroes_done,
-		.callbacks = stats->callbacks,
-		.callbacks_done = stats->callbacks_done,
+		.copies = accepted - others,
+		.copies_done = stats->returned - others_done,
+		.zeroes = stats->others[KCOPYD_ZEROES],
+		.zeroes_done = done[KCOPYD_ZEROES],
+		.callbacks = stats->others[KCOPYD_CALLBACKS],
+		.callbacks_done = done[KCOPYD_CALLBACKS],
 		.failed = stats->failed,
 		.cancelled = stats->cancelled,
 		.sectors_read = stats->moved - stats->zeroed - stats->unread,
@@ -254,7 +264,7 @@ void kcopyd_stats_get(struct kcopyd_client *kc, struct kcopyd_client_stats *s)
 		.large = stats->large,
 	};
 	s->queued = s->copies - s->copies_done + s->zeroes - s->zeroes_done;
-	s->parts = s->copies - (stats->long_way - stats->zeroes) + stats->parts;
+	s->parts = s->copies - (stats->long_way - stats->others[KCOPYD_ZEROES]) + stats->parts;
 	memcpy(s->name, kc->name, sizeof(s->name));
 	memcpy(s->waits, stats->waits, sizeof(s->waits));
 	spin_unlock_irqrestore(&kc->lock, flags);

@@ -20,19 +20,23 @@ struct kcopyd_part;
 /* One small copy is timed for so many jobs that have ended. */
 #define KCOPYD_SAMPLE 128
 
+/* What is queued and is no copy. */
+enum kcopyd_other {
+	KCOPYD_ZEROES,		/* jobs that zero */
+	KCOPYD_CALLBACKS,	/* prepared callbacks */
+	KCOPYD_MARKS,		/* of a flush, which is no job to anybody else */
+	KCOPYD_OTHERS
+};
+
 /**
  * struct kcopyd_stats - what a client counts
  * @returned: jobs of whatever kind whose callbacks have returned
  * @until_sample: so many are to return before a small copy is timed again
- * @calling: other than copies in the batch of callbacks that are called
+ * @others: what was queued and is no copy, by enum kcopyd_other
+ * @others_done: of these, those whose callbacks have been called, or are just being
+ * @calling: of these, those in the batch of callbacks that are called
  * @batch: which batch: @returned before it
  * @moved: sectors of pieces that have ended, however
- * @zeroes: jobs that zero
- * @zeroes_done: of these, those whose callbacks have been called, or are just being
- * @callbacks: prepared callbacks
- * @callbacks_done: of these, as @zeroes_done
- * @marks: what was queued for a flush, which is no job to anybody else
- * @marks_done: of these, as @zeroes_done
  * @failed: jobs with an error that were not cancelled
  * @cancelled: jobs that were
  * @read_errors: reads that failed for good
@@ -52,15 +56,11 @@ struct kcopyd_stats {
 	/* Under the client's lock. */
 	u64 returned;
 	int until_sample;
-	unsigned int calling;
+	u64 others[KCOPYD_OTHERS];
+	u64 others_done[KCOPYD_OTHERS];
+	unsigned int calling[KCOPYD_OTHERS];
 	u64 batch;
 	u64 moved;
-	u64 zeroes;
-	u64 zeroes_done;
-	u64 callbacks;
-	u64 callbacks_done;
-	u64 marks;
-	u64 marks_done;
 	u64 failed;
 	u64 cancelled;
 	u64 read_errors;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What clients count: the disks know better, and are asked. */
+#include <linux/delay.h>
 #include <linux/prandom.h>
 
 #include "core/client.h"
@@ -385,6 +386,43 @@ static void stats_callbacks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n->failed, 0ULL);
 }
 
+struct look {
+	struct kcopyd_client *kc;
+	unsigned int called;
+	unsigned int early;
+};
+
+static void look(int read_err, unsigned int write_err, void *context)
+{
+	struct look *l = context;
+	struct kcopyd_client_stats s;
+
+	kcopyd_client_get_stats(l->kc, &s);
+	/* Those before this one have returned. */
+	l->early += s.callbacks_done > l->called;
+	/* Until the others are due, which go in one batch. */
+	if (!l->called++)
+		msleep(20);
+}
+
+/* Nothing is done before its callback has returned, be it due together with others. */
+static void stats_not_returned(struct kunit *test)
+{
+	struct stats s = stats_new(test);
+	struct kcopyd_job *callbacks[4];
+	struct look l = { .kc = s.client->kc };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(callbacks); i++)
+		KUNIT_ASSERT_EQ(test, kcopyd_prepare_callback(l.kc, look, &l, &callbacks[i]), 0);
+	for (i = 0; i < ARRAY_SIZE(callbacks); i++)
+		kcopyd_do_callback(callbacks[i], 0, 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_client_flush(l.kc), 0);
+	KUNIT_EXPECT_EQ(test, l.called, 4U);
+	KUNIT_EXPECT_EQ(test, l.early, 0U);
+	KUNIT_EXPECT_EQ(test, stats_get(&s)->callbacks_done, 4ULL);
+}
+
 /* A large one is counted as it goes. */
 static void stats_under_way(struct kunit *test)
 {
@@ -504,6 +542,7 @@ static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(stats_cancelled),
 	KUNIT_CASE(stats_throttled),
 	KUNIT_CASE(stats_callbacks),
+	KUNIT_CASE(stats_not_returned),
 	KUNIT_CASE(stats_under_way),
 	KUNIT_CASE(stats_latency),
 	KUNIT_CASE(stats_text),
