@@ -9,9 +9,9 @@
  * What a job waits for decides in which list it stands: that of a disk which
  * holds its share of the pool, that of the pool when it is empty, that of the
  * throttle, or, in no list, one of its own parts. In each case I/O is in flight
- * whose end looks at that list again, or the throttle's timer does, so nothing is
- * ever waited for that depends on the waiting one. The pool's list goes first; a
- * disk whose turn has come meanwhile is remembered.
+ * whose end looks at that list again, or the throttle's timer does, or who resizes
+ * the pool, so nothing is ever waited for that depends on the waiting one. The pool's
+ * list goes first; a disk whose turn has come meanwhile is remembered.
  *
  * All of this is short work under the client's lock, and done wherever the
  * event happens: in the submitter, in a worker, in an end_io.
@@ -938,20 +938,20 @@ static inline bool read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	return false;
 }
 
-/* Returns true if there is another try. */
-static noinline bool write_failed(struct kcopyd_part *part, unsigned int slot,
-				  int err)
+/* Returns 0 if there is another try, or with what it has ended. */
+static noinline int write_failed(struct kcopyd_part *part, unsigned int slot, int err)
 {
 	struct kcopyd_job *job = part->job;
 	struct kcopyd_op *op = &part->ops[slot];
 
+	/* What is not tried with data has not failed either. */
 	if ((op->opf & REQ_OP_MASK) == REQ_OP_WRITE_ZEROES)
-		return zero_with_data(part, slot);
-	if (op->opf == REQ_OP_READ && err == -EIO && !job->stopped) {
+		return zero_with_data(part, slot) ? 0 : -ECANCELED;
+	if (op->opf == REQ_OP_READ && err != -EILSEQ && !job->stopped) {
 		/* Reading back, as any read: was it a neighbour? */
 		op->opf |= REQ_NOMERGE;
 		write_again(part, slot);
-		return true;
+		return 0;
 	}
 	op->opf = OPF_FAILED;
 	job->write_err |= 1U << slot;
@@ -960,7 +960,7 @@ static noinline bool write_failed(struct kcopyd_part *part, unsigned int slot,
 		kcopyd_job_stop(job);
 	if (job->request)
 		kcopyd_request_unwritten(part, slot, err);
-	return false;
+	return err;
 }
 
 /* An operation of a special job's part has ended. Is that the end of the part? */
@@ -1006,8 +1006,11 @@ static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 	queue->writing -= part->nr_pages;
 	if (unlikely(kc->waiting))
 		queue_mark(queue, part->nr_pages);
-	if (unlikely(err && err != -ECANCELED) && write_failed(part, slot, err))
-		return false;
+	if (unlikely(err && err != -ECANCELED)) {
+		err = write_failed(part, slot, err);
+		if (!err)
+			return false;
+	}
 	if (unlikely(job->special))
 		return special_write_end(kc, part, slot, err);
 	if (unlikely(err))
@@ -1017,6 +1020,19 @@ static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 		return false;
 	}
 	return part_next(kc, part);
+}
+
+static __always_inline bool op_end(struct kcopyd_client *kc, struct kcopyd_op *op, int err)
+{
+	struct kcopyd_part *part = kcopyd_op_part(op);
+
+	if (part->state == KCOPYD_PART_READING) {
+		trace_part_read(part, err);
+		return read_end(kc, part, err);
+	}
+	if (trace_part_written_enabled() && part->state == KCOPYD_PART_WRITING)
+		trace_part_written(part, op->slot, err);
+	return write_end(kc, part, op->slot, err);
 }
 
 /* Is there no part on its way any more? The throttle is to know, and who resizes. */
@@ -1038,9 +1054,7 @@ static void ops_drop_cancelled(struct kcopyd_client *kc, struct kcopyd_ops *ops)
 	struct kcopyd_op **link = &ops->first, *op;
 
 	while ((op = *link)) {
-		struct kcopyd_part *part = kcopyd_op_part(op);
-		struct kcopyd_job *job = part->job;
-		bool part_ended;
+		struct kcopyd_job *job = kcopyd_op_part(op)->job;
 
 		if (!job->cancelled) {
 			link = &op->next;
@@ -1048,11 +1062,7 @@ static void ops_drop_cancelled(struct kcopyd_client *kc, struct kcopyd_ops *ops)
 		}
 		*link = op->next;
 		/* The last one of the part frees it. */
-		if (part->state == KCOPYD_PART_READING)
-			part_ended = read_end(kc, part, -ECANCELED);
-		else
-			part_ended = write_end(kc, part, op->slot, -ECANCELED);
-		if (part_ended)
+		if (op_end(kc, op, -ECANCELED))
 			job_continue(kc, job);
 	}
 	ops->tail = link;
@@ -1254,23 +1264,12 @@ static inline void op_ended(struct kcopyd_client *kc, struct kcopyd_job *job,
  */
 void kcopyd_copy_end_op(struct kcopyd_op *op, int err)
 {
-	struct kcopyd_part *part = kcopyd_op_part(op);
-	struct kcopyd_job *job = part->job;
+	struct kcopyd_job *job = kcopyd_op_part(op)->job;
 	struct kcopyd_client *kc = kcopyd_job_client(job);
 	unsigned long flags;
-	bool part_ended;
 
 	spin_lock_irqsave(&kc->lock, flags);
-	if (part->state == KCOPYD_PART_READING) {
-		trace_part_read(part, err);
-		part_ended = read_end(kc, part, err);
-	} else {
-		if (trace_part_written_enabled() &&
-		    part->state == KCOPYD_PART_WRITING)
-			trace_part_written(part, op->slot, err);
-		part_ended = write_end(kc, part, op->slot, err);
-	}
-	op_ended(kc, job, part_ended, flags);
+	op_ended(kc, job, op_end(kc, op, err), flags);
 }
 
 static void end_all_traced(const struct kcopyd_part *part, unsigned int failed)
