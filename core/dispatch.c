@@ -315,7 +315,8 @@ void kcopyd_dispatch_work(struct work_struct *work)
 		worker->last = alone && !plugged ? op : NULL;
 		spin_unlock_irq(&kc->lock);
 		budget -= nr;
-		if (!alone && time_is_up(&began))
+		/* A small one alone is not worth a look at the clock. */
+		if (!(alone && kcopyd_op_part(op)->job->small) && time_is_up(&began))
 			budget = 0;
 		/* One alone has nothing to be merged with. */
 		if (!plugged && !alone) {
