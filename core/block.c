@@ -75,7 +75,6 @@ static void grow_work(struct work_struct *work)
 	struct kcopyd_block *block;
 
 	spin_lock_irq(&blocks_lock);
-	nr_missed = min(nr_missed, blocks_most() - min(nr_all, blocks_most()));
 	/* More are missed while one is allocated. */
 	while (nr_missed && nr_all < blocks_most()) {
 		nr_missed--;

@@ -19,7 +19,7 @@
  *
  * The messages of one client are rate-limited and do not hide another's.
  *
- * Context: Process context, without the client's lock.
+ * Context: Any, hard interrupts included, without the client's lock.
  * Return: @err.
  */
 int kcopyd_reject(struct kcopyd_client *kc, int err, const char *fmt, ...)

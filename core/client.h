@@ -72,10 +72,10 @@ struct task_struct;
  * @lock is the only spinlock of the client. It is taken in end_io context, which
  * may be a hard interrupt; nothing sleeps and no I/O is submitted under it.
  * Inside it come only a throttle's lock, that of the blocks, and those of workqueues,
- * wait queues and the slab.
+ * timers, wait queues and the slab.
  */
 struct kcopyd_client {
-	/* Never change after creation. */
+	/* Never change after creation, but @dir becomes NULL at the end. */
 	unsigned int id;
 	char name[KCOPYD_NAME_SIZE];
 	bool dm;

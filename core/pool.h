@@ -39,7 +39,7 @@
  *	last word
  */
 struct kcopyd_pool {
-	/* Never change after kcopyd_pool_init(). */
+	/* Never change after kcopyd_pool_init(), but a resize puts another pool here. */
 	unsigned int nr_pages;
 	struct page_list *pages;
 

@@ -134,8 +134,10 @@ struct kcopyd_worker {
  * @resume: in the client's list of queues whose @waiting is to be looked at
  */
 struct kcopyd_queue {
-	/* Never change after creation. */
+	/* Never changes after creation. */
 	struct kcopyd_client *kc;
+
+	/* See there. */
 	struct kcopyd_worker own;
 
 	/* Under kc->lock. */

@@ -339,6 +339,11 @@ static int reject_limits(const void *caller, const char *flaw)
 	return -EINVAL;
 }
 
+static bool more_than_percent(const struct kcopyd_limits *limits)
+{
+	return limits->bytes_per_second || limits->ios_per_second;
+}
+
 /**
  * kcopyd_throttle_create() - make limits that clients can share
  * @limits: the limits
@@ -361,6 +366,7 @@ int kcopyd_throttle_create(const struct kcopyd_limits *limits,
 	if (!t)
 		return -ENOMEM;
 	t->limits = *limits;
+	t->limited = more_than_percent(limits);
 	*result = t;
 	return 0;
 }
@@ -382,7 +388,7 @@ static void throttle_change(struct kcopyd_throttle *throttle,
 		throttle->duty.due = min(throttle->duty.due,
 					 now + KCOPYD_REST_NS);
 	*old = *limits;
-	WRITE_ONCE(throttle->limited, limits->bytes_per_second || limits->ios_per_second);
+	WRITE_ONCE(throttle->limited, more_than_percent(limits));
 	if (!throttle->turn)
 		throttle_next(throttle);
 }

@@ -145,7 +145,7 @@ static inline void kcopyd_duty_account(struct kcopyd_duty *duty, bool busy,
  * @percent: read instead of that in @limits, or NULL
  * @lock: inside the clients' locks; inside it come those of workqueues and timers
  * @limits: as set
- * @limited: they are more than @percent
+ * @limited: @limits are more than a share of the time
  * @own: it was made for one client, by who wrote to its directory
  * @bytes: the bucket of bytes
  * @ios: the bucket of I/Os
