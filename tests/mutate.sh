@@ -5,7 +5,7 @@
 # turn, and shows the test that notices. A mutant that no test notices is a test
 # that is missing.
 #
-#	mutate.sh [MUTANT...]
+#	mutate.sh [MUTANT...]	a name, or a patch that is elsewhere
 #
 # The patch's line "Caught-by:" says which tests to run: "kunit" or "kunit
 # SUITE...", "system SCENARIO...", "unit FILTER...", or "model". They must pass
@@ -54,10 +54,10 @@ run_tests()
 declare -A sound	# by tests: the exit code without a mutant
 passed=0 failed=0
 for mutant; do
-	mutant=${mutant##*/}
-	mutant=${mutant%.patch}
-	patch=$PWD/tests/mutants/$mutant.patch
+	patch=$mutant
+	[[ $patch == */* ]] || patch=tests/mutants/${mutant%.patch}.patch
 	[[ -f $patch ]] || { echo "mutate.sh: there is no mutant $mutant" >&2; exit 2; }
+	mutant=$(basename "$mutant" .patch)
 	read -ra tests < <(sed -n 's/^Caught-by: //p' "$patch")
 
 	case ${tests[0]-} in
@@ -87,10 +87,10 @@ for mutant; do
 	[[ ${tests[0]} == kunit && $code != 0 ]] || run_tests "${tests[@]}"
 	patch -d "$tree" -p1 --quiet --no-backup-if-mismatch -R <"$patch"
 
-	if grep -aqE 'do not build|the build failed' "$work/log"; then
+	if grep -aqE 'do(es)? not build|the build failed' "$work/log"; then
 		# What does not compile is not caught by a test.
 		echo "FAILED  $mutant: does not build"
-		grep -aE 'error:' "$work/log" | head -n 3 | sed 's/^/        /'
+		grep -aE -m 3 'rror:' "$work/log" | sed 's/^/        /' || true
 		failed=$((failed + 1))
 	elif grep -aqE 'boot.sh ended with 122|exit code 122 of boot.sh' "$work/log"; then
 		echo "FAILED  $mutant: no guest could be run"

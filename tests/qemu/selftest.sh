@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# selftest.sh [stock] [debug] : tests boot.sh itself, on a stock kernel, and
-# shows that the debug kernel finds what it is there to find.  Both by default.
+# selftest.sh [scripts] [stock] [debug] : tests what the scripts beside it share, and
+# mutate.sh; boot.sh itself, on a stock kernel; and shows that the debug kernel finds what
+# it is there to find.  All by default.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -105,6 +106,58 @@ interrupted()
 		bad=1
 	fi
 	verdict $bad "SIG$1 leaves no QEMU"
+}
+
+# mutant NAME FILE SED TESTS : a patch of a small tree
+mutant()
+{
+	echo "Caught-by: $4" >"tests/mutants/$1.patch"
+	sed "$3" "$2" | diff -u --label "a/$2" --label "b/$2" "$2" - >>"tests/mutants/$1.patch"
+}
+
+# mutants : what mutate.sh says of each, in a tree of a function, its test and its fuzzer
+mutants()
+{
+	local tests=$here/..
+
+	mkdir -p "$work/tree"/{core,tests/{unit,model,mutants,qemu}}
+	cd "$work/tree" || return
+	cp "$tests/mutate.sh" tests
+	cp "$tests/unit/run.sh" tests/unit
+	cp "$tests/model"/{run.sh,job.pml} tests/model
+	cp "$tests/../core/states.h" core
+	cp "$here/deps.sh" tests/qemu
+	echo 'inline int twice(int n) { return n * 2; }' >tests/unit/twice.hpp
+	cat >tests/unit/twice_test.cpp <<-'EOT'
+		#include "tests/unit/twice.hpp"
+		#include <gtest/gtest.h>
+		TEST(twice, doubles) { EXPECT_EQ(twice(3), 6); }
+	EOT
+	cat >tests/unit/twice_fuzz.cpp <<-'EOT'
+		#include <cstddef>
+		extern "C" int LLVMFuzzerTestOneInput(const unsigned char *, std::size_t) { return 0; }
+	EOT
+	mutant caught tests/unit/twice.hpp 's/n \* 2/n + 2/' 'unit twice'
+	mutant not-caught tests/unit/twice.hpp 's/n \* 2/2 * n/' 'unit twice'
+	mutant test tests/unit/twice.hpp 's/n \* 2/m * 2/' 'unit twice'
+	mutant fuzzer tests/unit/twice_fuzz.cpp 's/return/retrun/' 'unit twice'
+	mutant model tests/model/job.pml 's/^init/inti/' 'model empty'
+	git init -q . && git add . || return
+	KCOPYD_FUZZ_SECONDS=1 tests/mutate.sh >"$work/out" 2>"$work/err" </dev/null
+	diff - <(sed 's/^\([^:]*: [^:(]*\).*/\1/; s/ *$//' "$work/out" | grep -v '^ ') >>"$work/err" <<-'EOT'
+		caught  caught: twice.doubles
+		FAILED  fuzzer: does not build
+		FAILED  model: does not build
+		FAILED  not-caught: not caught by unit twice
+		FAILED  test: does not build
+		1 passed, 4 failed
+	EOT
+}
+
+scripts()
+{
+	(mutants)
+	verdict $? 'mutants that are caught, that are not, and that do not build'
 }
 
 stock()
@@ -222,11 +275,11 @@ debug()
 		<<<'echo off >/sys/kernel/debug/kmemleak'
 }
 
-(($#)) || set -- stock debug
+(($#)) || set -- scripts stock debug
 for part; do
 	case $part in
-	stock | debug) ;;
-	*) echo "selftest.sh: no part '$part': stock, debug" >&2; exit 2 ;;
+	scripts | stock | debug) ;;
+	*) echo "selftest.sh: no part '$part': scripts, stock, debug" >&2; exit 2 ;;
 	esac
 done
 # A failing check must not end the run.

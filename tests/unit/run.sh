@@ -130,16 +130,15 @@ fi
 for source in tests/unit/*_fuzz.cpp; do
 	name=$(basename "$source" .cpp)
 	wanted "$name" || continue
-	code=0
-	run clang++ "${flags[@]}" -fsanitize=fuzzer -o "$work/$name" "$source" || code=$?
-	if ((code == 0)); then
-		# Found inputs stay out of the tree.
-		mkdir "$work/$name.corpus"
-		[[ ! -d tests/unit/corpus/$name ]] || cp "tests/unit/corpus/$name"/* "$work/$name.corpus"
-		run "$work/$name" -seed=1 -max_len=32768 -artifact_prefix="$work/" \
-			-max_total_time="${KCOPYD_FUZZ_SECONDS:-10}" "$work/$name.corpus" || code=$?
+	if ! run clang++ "${flags[@]}" -fsanitize=fuzzer -o "$work/$name" "$source"; then
+		failure "$name: does not build"
+		continue
 	fi
-	if ((code)); then
+	# Found inputs stay out of the tree.
+	mkdir "$work/$name.corpus"
+	[[ ! -d tests/unit/corpus/$name ]] || cp "tests/unit/corpus/$name"/* "$work/$name.corpus"
+	if ! run "$work/$name" -seed=1 -max_len=32768 -artifact_prefix="$work/" \
+		-max_total_time="${KCOPYD_FUZZ_SECONDS:-10}" "$work/$name.corpus"; then
 		failure "$name"
 	else
 		echo "ok     $name ($(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\1 inputs in \2 s/p' "$work/log"))"
