@@ -6,7 +6,7 @@
 
 Prints a line for each test case, what a failed one had to say, and the total.
 SUITES is a file that names the suites there are: one that did not run is a
-failure, unless others were asked for.
+failure, and so is one that was asked for (SUITE) and skipped its cases.
 """
 
 import contextlib
@@ -41,6 +41,7 @@ def main():
     """Prints the report; fails if a test did."""
     console, suites, *only = sys.argv[1:]
     passed, failed = 0, 0
+    unheard = set(only)
     lines = ktap(console)
     with contextlib.redirect_stdout(io.StringIO()):
         root = kunit_parser.parse_run_tests(lines)
@@ -48,6 +49,8 @@ def main():
     for name, test in leaves(root, []):
         if not test.name:
             continue
+        if test.status != TestStatus.SKIPPED:
+            unheard.discard(name.split(".")[0])
         if test.status == TestStatus.SUCCESS:
             print(f"ok      {name}")
             passed += 1
@@ -62,6 +65,9 @@ def main():
                 print(f"        {line}")
             failed += 1
 
+    for suite in sorted(unheard):
+        print(f"FAILED  {suite}: asked for, but no case of it was run")
+        failed += 1
     ran = {suite.name for suite in root.subtests
            if suite.status not in (TestStatus.TEST_CRASHED, TestStatus.NO_TESTS)}
     with open(suites, encoding="utf-8") as file:

@@ -40,6 +40,12 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+# The suites there are
+sed -n 's/^\t\.name = "\(kcopyd_[a-z0-9_]*\)",$/\1/p' tests/kunit/*.c | sort >"$work/suites"
+for suite; do
+	grep -qx -- "$suite" "$work/suites" || { echo "run.sh: there is no suite $suite" >&2; exit 2; }
+done
+
 # As a job, so that a signal is not kept waiting, and in a process group of its
 # own, so that all of it can be ended.
 run() {
@@ -62,8 +68,7 @@ fi
 dir=$(tests/qemu/make.sh "$kernel" -s builddir)
 cp "$dir"/kcopyd.ko "$dir"/kcopyd_kunit.ko "$work"
 
-# The suites there are, and the parser of KTAP that the kernel's own tool uses.
-sed -n 's/^\t\.name = "\(kcopyd_[a-z0-9_]*\)",$/\1/p' tests/kunit/*.c | sort >"$work/suites"
+# The parser of KTAP that the kernel's own tool uses.
 archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
 tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testing/kunit
 

@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # The flags of an outer make, like -j, are not for the builds here.
 unset MAKEFLAGS MFLAGS MAKELEVEL
-"$here/deps.sh" build boot
+"$here/deps.sh" build boot unit model lint
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # boot.sh ends well on a signal, which would not end this script.
@@ -154,10 +154,37 @@ mutants()
 	EOT
 }
 
+# suites : what becomes of suites that are asked for, but not there or only skipped
+suites()
+{
+	local line
+
+	"$here/../kunit/run.sh" kcopyd_chek >"$work/out" 2>&1 && return 1
+	grep -q 'no suite kcopyd_chek' "$work/out" || return
+	tar -xf "$(find /usr/src -name 'linux-source-6.1.tar.*' | head -n 1)" -C "$work" --strip-components=3 \
+		linux-source-6.1/tools/testing/kunit
+	printf 'kcopyd_%s\n' check seq zero >"$work/suites"
+	for line in 'KTAP version 1' '1..3' \
+		'    # Subtest: kcopyd_check' '    1..1' '    ok 1 ranges # SKIP not asked for' 'ok 1 kcopyd_check # SKIP' \
+		'    # Subtest: kcopyd_seq' '    1..1' '    ok 1 order # SKIP no disk' 'ok 2 kcopyd_seq # SKIP' \
+		'    # Subtest: kcopyd_zero' '    1..1' '    ok 1 writes' 'ok 3 kcopyd_zero'; do
+		echo "[    1.000000] $line"
+	done >"$work/console"
+	PYTHONPATH=$work/kunit python3 -B "$here/../kunit/report.py" "$work/console" "$work/suites" \
+		kcopyd_seq kcopyd_zero >"$work/out" 2>"$work/err"
+	diff "$work/out" - >>"$work/err" <<-'EOT'
+		ok      kcopyd_zero.writes
+		FAILED  kcopyd_seq: asked for, but no case of it was run
+		1 passed, 1 failed
+	EOT
+}
+
 scripts()
 {
 	(mutants)
 	verdict $? 'mutants that are caught, that are not, and that do not build'
+	suites
+	verdict $? 'suites that are not there, and that are skipped, though asked for'
 }
 
 stock()
