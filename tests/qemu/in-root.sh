@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # in-root.sh ROOT COMMAND [ARG...] : runs a command in a system of kernel.sh's, where
-# this directory, /tmp and the cache have the path that they have here.
+# this directory, /tmp, TMPDIR and the cache have the path that they have here.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,11 +16,10 @@ as=()
 # shellcheck disable=SC2016 # expanded by the shell in there
 exec unshare --mount "${as[@]}" -- sh -eu -c '
 	root=$1
-	shift
-	for dir in /dev /proc /tmp "$PWD" "$1"; do
+	for dir in /dev /proc /tmp "${TMPDIR:-/tmp}" "$PWD" "$2"; do
 		mkdir -p "$root$dir"
 		mount --rbind "$dir" "$root$dir"
 	done
-	shift
+	shift 2
 	exec chroot "$root" env -C "$PWD" PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' \
 	sh "$1" "$cache" "${@:2}"

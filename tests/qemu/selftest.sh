@@ -179,12 +179,29 @@ suites()
 	EOT
 }
 
+# elsewhere : TMPDIR need not be below /tmp for what is run in a root
+elsewhere()
+{
+	local dir root code=0
+
+	root=$("$here/kernel.sh" headers 7.3) && dir=$(mktemp -dp /var/tmp) || return
+	root=${root%/usr/src/*}
+	echo there >"$dir/file"
+	TMPDIR=$dir "$here/in-root.sh" "$root" sh -c "mktemp && cat '$dir/file'" \
+		>"$work/out" 2>"$work/err" </dev/null || code=1
+	grep -qx there "$work/out" || code=1
+	rm -rf "$dir" "${root:?}$dir"
+	return $code
+}
+
 scripts()
 {
 	(mutants)
 	verdict $? 'mutants that are caught, that are not, and that do not build'
 	suites
 	verdict $? 'suites that are not there, and that are skipped, though asked for'
+	elsewhere
+	verdict $? 'TMPDIR in a root'
 }
 
 stock()
