@@ -48,13 +48,14 @@ for name in mema memb ram0 ram1; do
 	blockdev --flushbufs /dev/$name
 done
 
-tab=$(printf '\t')
+tab=$(printf '\t') failed=0
 while IFS=$tab read -r row engine params; do
 	if modprobe -- kcopyd_bench engine=$engine $params; then
 		printf '%s\t%s\n' "$row" "$(cat $result)" >/dev/out
 		rmmod kcopyd_bench
 	else
 		echo "FAILED $row, $engine: $(dmesg | grep kcopyd_bench | tail -n 1)"
+		failed=1
 	fi
 done </bench/runs
-rmmod kcopyd
+rmmod kcopyd && exit $failed
