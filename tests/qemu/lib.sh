@@ -27,9 +27,9 @@ need()
 # Sets $cache, the directory outside the tree that keeps kernels between runs.
 find_cache()
 {
-	local base=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+	local home=${HOME:-$(getent passwd "$UID" | cut -d: -f6)}
 
-	cache=${base:-/var/tmp/cache-$UID}/kcopyd
+	cache=${XDG_CACHE_HOME:-$home/.cache}/kcopyd
 	if mkdir -p "$cache" 2>/dev/null && [[ -O $cache && -w $cache ]]; then
 		return
 	fi
@@ -39,13 +39,15 @@ find_cache()
 # cached KIND KEY BUILDER [ARG...] : sets $entry to the directory KIND/KEY of
 # the cache.  If it is not there, "BUILDER DIR ARG..." fills a temporary
 # directory that is renamed into place, so that an interrupted build leaves
-# nothing half done; two callers do not build twice, and older keys go away.
+# nothing half done; two callers do not build twice.  What others may still use stays:
+# keys that nobody has asked for in a week go away.
 cached()
 {
-	local kind=$1 key=$2 builder=$3 lock old
+	local kind=$1 key=$2 builder=$3 lock
 	shift 3
 
 	entry=$cache/$kind/$key
+	touch -c "$entry"
 	[[ -d $entry ]] && return
 	mkdir -p "$cache/$kind"
 	exec {lock}>"$cache/$kind/.lock"
@@ -58,9 +60,8 @@ cached()
 		mkdir "$cache/$kind/.partial"
 		"$builder" "$cache/$kind/.partial" "$@" {lock}>&-
 		mv "$cache/$kind/.partial" "$entry"
-		for old in "$cache/$kind"/*/; do
-			[[ $old -ef $entry ]] || rm -rf "$old"
-		done
+		touch "$entry"
+		find "$cache/$kind" -mindepth 1 -maxdepth 1 -type d -mtime +6 -exec rm -rf {} +
 	fi
 	exec {lock}>&-
 }

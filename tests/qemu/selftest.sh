@@ -7,6 +7,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/qemu/lib.sh
+. "$here/lib.sh"
 # The flags of an outer make, like -j, are not for the builds here.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 "$here/deps.sh" build boot unit model lint
@@ -179,6 +181,27 @@ suites()
 	EOT
 }
 
+# kept : a key of the cache goes away when it was not used for a week.  Without a home in
+# the environment the cache is in that of the system's.
+kept()
+{
+	mkdir "$work/home"
+	(
+		unset HOME XDG_CACHE_HOME
+		# shellcheck disable=SC2317 # by find_cache
+		getent() { echo "me:x:0:0::$work/home:/bin/sh"; }
+		find_cache
+		for key in fresh old other; do
+			cached kind $key touch
+		done
+		touch -d '8 days ago' "$cache"/kind/{old,other}
+		cached kind other touch
+		cached kind new touch
+	) >"$work/out" 2>"$work/err" </dev/null
+	ls "$work/home/.cache/kcopyd/kind" >>"$work/out"
+	[[ $(tr '\n' ' ' <"$work/out") == 'fresh new other ' ]]
+}
+
 # elsewhere : TMPDIR need not be below /tmp for what is run in a root
 elsewhere()
 {
@@ -200,6 +223,8 @@ scripts()
 	verdict $? 'mutants that are caught, that are not, and that do not build'
 	suites
 	verdict $? 'suites that are not there, and that are skipped, though asked for'
+	kept
+	verdict $? 'the cache: where it is, and what stays there'
 	elsewhere
 	verdict $? 'TMPDIR in a root'
 }
