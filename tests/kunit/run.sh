@@ -68,9 +68,8 @@ fi
 dir=$(tests/qemu/make.sh "$kernel" -s builddir)
 cp "$dir"/kcopyd.ko "$dir"/kcopyd_kunit.ko "$work"
 
-# The parser of KTAP that the kernel's own tool uses.
-archive=$(find /usr/src -maxdepth 1 -name 'linux-source-6.1.tar.*' | head -n 1)
-tar -xf "$archive" -C "$work" --strip-components=3 linux-source-6.1/tools/testing/kunit
+# Has the parser of KTAP that the kernel's own tool uses.
+source=$(tests/qemu/kernel.sh source 6.1)
 
 boot=0
 # Some suites take a minute or two, all of them ten.
@@ -82,7 +81,7 @@ touch "$work/console"
 [ -z "${KCOPYD_KUNIT_LOG-}" ] || cp "$work/console" "$KCOPYD_KUNIT_LOG"
 
 report=0
-PYTHONPATH=$work/kunit python3 -B tests/kunit/report.py "$work/console" "$work/suites" "$@" \
+PYTHONPATH=$source/tools/testing/kunit python3 -B tests/kunit/report.py "$work/console" "$work/suites" "$@" \
 	>"$work/report" || report=$?
 total=$(tail -n 1 "$work/report")
 head -n -1 "$work/report"

@@ -78,13 +78,16 @@ write_apt_conf()
 	EOT
 }
 
-# refresh_lists MINUTES : apt-get update unless that was done since.  Without a
-# network the lists of the last time do.
+# refresh_lists MINUTES : apt-get update unless that was done since, for the same suites.
+# Without a network the lists of the last time do.
 refresh_lists()
 {
 	local stamp=$apt_dir/stamp log=$apt_dir/update.log lock
 
-	fresh() { [[ -n $(find "$stamp" -mmin "-$1" 2>/dev/null) ]]; }
+	fresh()
+	{
+		[[ -n $(find "$stamp" -mmin "-$1" 2>/dev/null) && $(<"$stamp") == "${apt_suites[*]}" ]]
+	}
 	fresh "$1" && return
 	exec {lock}>"$apt_dir/.lock"
 	flock "$lock"
@@ -94,7 +97,7 @@ refresh_lists()
 		if apt-get -c "$apt_conf" -q update >"$log" 2>&1 </dev/null {lock}>&- &&
 		   ! grep -q '^W: Failed\|^E:' "$log"; then
 			rm -f "$apt_dir"/closure-*
-			touch "$stamp"
+			echo "${apt_suites[*]}" >"$stamp"
 		elif [[ -f $stamp ]]; then
 			say "apt-get update failed, going on with the lists of $(date -r "$stamp" +%F)"
 		else

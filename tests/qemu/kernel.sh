@@ -10,7 +10,8 @@
 #   debug KERNEL    as image, and KDIR=, of the debug kernel that is built from
 #                   the kernel's source package with debug.config
 #   kcsan KERNEL    the same with kcsan.config on top, which finds data races
-#   source KERNEL   a directory with scripts/ and drivers/md/ of its source
+#   source KERNEL   a directory with scripts/, drivers/md/ and tools/testing/kunit/ of
+#                   its source
 #   list            the kernels there are
 #
 # KERNEL is one of the table below; headers and image take debug-KERNEL and
@@ -38,16 +39,24 @@ table()
 
 usage() { print_usage >&2; exit 2; }
 
-# select_kernel KERNEL : sets up apt for the kernel's suites, and compiler and
+# select_kernel KERNEL : sets up apt for the kernel's suites, and row, compiler and
 # compiler_suites
 select_kernel()
 {
 	local suites
-	IFS=$'\t' read -r _ suites compiler compiler_suites < <(table | grep "^$1"$'\t' || true) ||
+	row=$(table | grep "^$1"$'\t') ||
 		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(and debug-6.1, debug-7.3, kcsan-6.1)"
+	IFS=$'\t' read -r _ suites compiler compiler_suites <<<"$row"
 	read -ra suites <<<"$suites"
 	private_apt "$1" "${suites[@]}"
 }
+
+# Bump this when what a function here leaves in the cache changes.
+recipe=1
+
+# made_with [TEXT...] : a short name for what makes an entry of the cache, but for the
+# version of its packages
+made_with() { printf '%s\n' "$recipe" "$row" "$@" | sha256sum | cut -c 1-12; }
 
 # from_packages KIND BUILDER PACKAGE : the entry of the cache that BUILDER makes
 # from the current version of PACKAGE
@@ -55,17 +64,21 @@ from_packages()
 {
 	local kind=$1 builder=$2 package=$3 packages key
 
+	key()
+	{
+		packages=$(closure "$package")
+		key=$(head -n 1 <<<"$packages")_$(made_with)
+		key=${key/=/_}
+	}
 	refresh_lists 1440
-	packages=$(closure "$package")
-	key=$(head -n 1 <<<"$packages")
-	if [[ ! -d $cache/$kind/${key/=/_} ]]; then
+	key
+	if [[ ! -d $cache/$kind/$key ]]; then
 		# Before a download: mirrors drop superseded packages.
 		refresh_lists 10
-		packages=$(closure "$package")
-		key=$(head -n 1 <<<"$packages")
+		key
 	fi
 	# shellcheck disable=SC2086 # one word a package
-	cached "$kind" "${key/=/_}" "$builder" $packages
+	cached "$kind" "$key" "$builder" $packages
 }
 
 build_headers()
@@ -260,20 +273,18 @@ prune()
 	rm -rf "$1"/arch/x86/boot/compressed "$1"/arch/x86/boot/*.bin "$1"/arch/x86/boot/bzImage
 }
 
-# Bump this when what build_debug() leaves in the cache changes.
-recipe=1
-
 # debug FLAVOUR KERNEL
 debug()
 {
-	local flavour=$1 kernel=$2 version key
+	local flavour=$1 kernel=$2 version gcc='' key
 
 	need gcc make flex bison bc xz depmod setpriv
 	refresh_lists 1440
 	version=$(closure "linux-source-$kernel")
 	version=${version#*=}
-	key=$({ echo "$recipe"; gcc --version | sed -n 1p; config "$flavour" "$kernel"; } |
-		sha256sum | cut -c 1-12)
+	# Where the compiler is not that of the row.
+	[[ -n $compiler ]] || gcc=$(gcc --version | sed -n 1p)
+	key=$(made_with "$gcc" "$(config "$flavour" "$kernel")")
 	cached "$flavour-$kernel" "${version}_$key" build_debug "$flavour" "$kernel" "$version"
 	print_image
 	echo "SYSTEM_MAP=$entry/build/System.map"
@@ -286,7 +297,7 @@ build_source()
 	tar=$(source_tar "$dir" "$kernel" "$version")
 	mkdir "$dir/source"
 	tar -xf "$tar" -C "$dir/source" --strip-components=1 \
-		"linux-source-$kernel"/{scripts,drivers/md,.clang-format}
+		"linux-source-$kernel"/{scripts,drivers/md,tools/testing/kunit,.clang-format}
 	rm -rf "${dir:?}/usr"
 }
 
@@ -296,7 +307,8 @@ source_tree()
 	need xz
 	refresh_lists 1440
 	version=$(closure "linux-source-$1")
-	cached "source-$1" "${version#*=}" build_source "$1" "${version#*=}"
+	version=${version#*=}
+	cached "source-$1" "${version}_$(made_with)" build_source "$1" "$version"
 	echo "$entry/source"
 }
 

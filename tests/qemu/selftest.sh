@@ -159,12 +159,11 @@ mutants()
 # suites : what becomes of suites that are asked for, but not there or only skipped
 suites()
 {
-	local line
+	local line source
 
 	"$here/../kunit/run.sh" kcopyd_chek >"$work/out" 2>&1 && return 1
 	grep -q 'no suite kcopyd_chek' "$work/out" || return
-	tar -xf "$(find /usr/src -name 'linux-source-6.1.tar.*' | head -n 1)" -C "$work" --strip-components=3 \
-		linux-source-6.1/tools/testing/kunit
+	source=$("$here/kernel.sh" source 6.1) || return
 	printf 'kcopyd_%s\n' check seq zero >"$work/suites"
 	for line in 'KTAP version 1' '1..3' \
 		'    # Subtest: kcopyd_check' '    1..1' '    ok 1 ranges # SKIP not asked for' 'ok 1 kcopyd_check # SKIP' \
@@ -172,7 +171,7 @@ suites()
 		'    # Subtest: kcopyd_zero' '    1..1' '    ok 1 writes' 'ok 3 kcopyd_zero'; do
 		echo "[    1.000000] $line"
 	done >"$work/console"
-	PYTHONPATH=$work/kunit python3 -B "$here/../kunit/report.py" "$work/console" "$work/suites" \
+	PYTHONPATH=$source/tools/testing/kunit python3 -B "$here/../kunit/report.py" "$work/console" "$work/suites" \
 		kcopyd_seq kcopyd_zero >"$work/out" 2>"$work/err"
 	diff "$work/out" - >>"$work/err" <<-'EOT'
 		ok      kcopyd_zero.writes
