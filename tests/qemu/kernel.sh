@@ -7,15 +7,12 @@
 #   headers KERNEL  the directory to give as KDIR to a module's build: see make.sh
 #   image KERNEL    VERSION=, VMLINUZ=, ROOT= (holds lib/modules/VERSION) and,
 #                   where there is one, SYSTEM_MAP=
-#   debug KERNEL    as image, and KDIR=, of the debug kernel that is built from
-#                   the kernel's source package with debug.config
-#   kcsan KERNEL    the same with kcsan.config on top, which finds data races
 #   source KERNEL   a directory with scripts/, drivers/md/ and tools/testing/kunit/ of
 #                   its source
-#   list            the kernels there are
 #
-# KERNEL is one of the table below; headers and image take debug-KERNEL and
-# kcsan-KERNEL too.
+# KERNEL is one of the table below.  For headers and image there are debug-KERNEL, too,
+# built from the kernel's source package with debug.config, and kcsan-KERNEL, with
+# kcsan.config on top, which finds data races.
 set -euo pipefail
 # Or what runs in $() would go on after an error.
 shopt -s inherit_errexit
@@ -45,7 +42,7 @@ select_kernel()
 {
 	local suites
 	row=$(table | grep "^$1"$'\t') ||
-		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(and debug-6.1, debug-7.3, kcsan-6.1)"
+		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(after debug- or kcsan-, too)"
 	IFS=$'\t' read -r _ suites compiler compiler_suites <<<"$row"
 	read -ra suites <<<"$suites"
 	private_apt "$1" "${suites[@]}"
@@ -221,7 +218,7 @@ build_debug()
 	}
 
 	tar=$(source_tar "$dir" "$kernel" "$version")
-	say "building the $flavour kernel $version (4 to 10 minutes on two cores, 3 GB)"
+	say "building the $flavour kernel $version (10 to 30 minutes on two cores, 3 GB)"
 	mkdir "$build"
 	tar -xf "$tar" -C "$build" --strip-components=1
 	rm -rf "${dir:?}/usr"
@@ -286,9 +283,6 @@ debug()
 	[[ -n $compiler ]] || gcc=$(gcc --version | sed -n 1p)
 	key=$(made_with "$gcc" "$(config "$flavour" "$kernel")")
 	cached "$flavour-$kernel" "${version}_$key" build_debug "$flavour" "$kernel" "$version"
-	print_image
-	echo "SYSTEM_MAP=$entry/build/System.map"
-	echo "KDIR=$(readlink -f "$entry/build")"
 }
 
 build_source()
@@ -312,17 +306,16 @@ source_tree()
 	echo "$entry/source"
 }
 
-(($# == 2)) || [[ $# == 1 && $1 == list ]] || usage
+(($# == 2)) || usage
 find_cache
-[[ $1 == list ]] || select_kernel "${2##*-}"
-case $1:${2-} in
-list:)		table | cut -f1; printf '%s\n' debug-6.1 debug-7.3 kcsan-6.1 ;;
+select_kernel "${2##*-}"
+case $1:$2 in
 headers:debug-* | headers:kcsan-*)
-	facts=$(debug "${2%%-*}" "${2#*-}"); sed -n 's/^KDIR=//p' <<<"$facts" ;;
-image:debug-* | image:kcsan-*) debug "${2%%-*}" "${2#*-}" ;;
+	debug "${2%%-*}" "${2#*-}"; readlink -f "$entry/build" ;;
+image:debug-* | image:kcsan-*)
+	debug "${2%%-*}" "${2#*-}"; print_image; echo "SYSTEM_MAP=$entry/build/System.map" ;;
 headers:*)	headers "$2" ;;
 image:*)	image "$2" ;;
-debug:* | kcsan:*) debug "$1" "${2#*-}" ;;
 source:*)	source_tree "$2" ;;
 *)		usage ;;
 esac
