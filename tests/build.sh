@@ -38,7 +38,7 @@ printf 'kcopyd_%s\n' cancel cancel_sync client_cancel client_cancel_sync \
 	throttle_create throttle_destroy throttle_set zero >"$work/expected"
 
 mkdir -p build
-for kernel in 6.1 6.12 7.3 debug-6.1; do
+for kernel in 6.1 6.12 7.3 i386 debug-6.1; do
 	dir=$(tests/qemu/make.sh "$kernel" -s builddir)
 	# What is not compiled does not warn.
 	flock "$dir.lock" rm -rf "$dir"

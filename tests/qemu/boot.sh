@@ -183,7 +183,8 @@ choose_accel()
 		return
 	fi
 	echo 'exit 0' >"$work/probe.sh"
-	"$here/initramfs.sh" --output "$work/probe" --no-leak-scan "$work/probe.sh"
+	"$here/initramfs.sh" --output "$work/probe" --no-leak-scan \
+		${SYSTEM:+--system "$SYSTEM"} "$work/probe.sh"
 	exec {null}>/dev/null
 	qemu_extra=()
 	start kvm "$work/probe" "$null" "$null"
@@ -275,11 +276,12 @@ resolve()
 }
 
 facts=$("$here/kernel.sh" image "$kernel") || exit 122
-VERSION='' VMLINUZ='' ROOT='' SYSTEM_MAP=''
+VERSION='' VMLINUZ='' ROOT='' SYSTEM_MAP='' SYSTEM=''
 while IFS='=' read -r name value; do
 	declare "$name=$value"
 done <<<"$facts"
 
+[[ -z $SYSTEM ]] || guest+=(--system "$SYSTEM")
 "$here/initramfs.sh" --output "$work/initramfs" --root "$ROOT" --release "$VERSION" \
 	${guest[@]+"${guest[@]}"} -- "$@" || exit 122
 if [[ -n $icount ]]; then

@@ -3,7 +3,7 @@
 #
 # Packages of a Debian suite without root and without touching the system's
 # own apt: each kernel has a private apt state below the cache.
-# Needs lib.sh and its $cache.
+# Needs lib.sh and its $cache, and $apt_arch.
 # shellcheck disable=SC2154
 
 # suite_uri SUITE : the mirror that holds SUITE, as this machine's own apt
@@ -59,8 +59,8 @@ write_apt_conf()
 	#clear APT::Update::Post-Invoke-Success;
 	#clear DPkg::Pre-Invoke;
 	#clear DPkg::Post-Invoke;
-	APT::Architecture "amd64";
-	APT::Architectures { "amd64"; };
+	APT::Architecture "$apt_arch";
+	APT::Architectures { "$apt_arch"; };
 	APT::Default-Release "";
 	APT::Sandbox::User "root";
 	Acquire::Languages { "none"; };

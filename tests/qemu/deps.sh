@@ -10,7 +10,7 @@ group()
 	case $1 in
 	build)	echo gcc g++ make flex bison bc libelf-dev libssl-dev libc6-dev \
 			cpio kmod dwarves zstd rsync xz-utils perl ;;
-	roots)	echo mmdebstrap uidmap ;;
+	roots)	echo mmdebstrap arch-test uidmap ;;
 	boot)	echo qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils ;;
 	bench)	echo gnuplot-nox python3 qemu-utils ;;
 	tools)	echo dmsetup e2fsprogs fdisk openssl patch ;;

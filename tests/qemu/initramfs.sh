@@ -10,6 +10,9 @@
 #   --module FILE.ko      the same for a module that is not the kernel's
 #   --add HOST[:GUEST]    a file or directory; of an executable, the shared
 #                         libraries too
+#   --system DIR          a system whose programs go with the kernel, if this one's do
+#                         not: what --add names is taken from there if it has that, and
+#                         so are busybox and kmod
 #   --no-leak-scan        no kmemleak scan at the end
 set -euo pipefail
 
@@ -22,21 +25,24 @@ usage() { print_usage >&2; exit 2; }
 # add HOST GUEST
 add()
 {
-	local file library
+	local from=$1 file library in=() of=''
 
-	[[ -e $1 ]] || die "--add $1: no such file"
+	[[ -e $from ]] || die "--add $from: no such file"
+	if [[ -n $system && -e $system$from ]]; then
+		from=$system$from of=$system in=("$here/in-root.sh" "$system")
+	fi
 	mkdir -p "$stage/$(dirname "$2")"
 	# Not through an applet's link into busybox
 	[[ ! -L $stage/$2 ]] || rm "$stage/$2"
 	own_commands+=("$2")
-	cp -rL --preserve=mode,timestamps "$1" "$stage/$2"
+	cp -rL --preserve=mode,timestamps "$from" "$stage/$2"
 	while IFS= read -r file; do
 		# ldd of something else than a dynamic executable fails; a script
 		# for one is none of our business.
 		while read -r library; do
-			[[ -e $stage/$library ]] || install -D "$library" "$stage/$library"
-		done < <(ldd "$file" 2>/dev/null | grep -o '/[^ ]*' || true)
-	done < <(find -L "$1" -type f -perm /111)
+			[[ -e $stage/$library ]] || install -D "$of$library" "$stage/$library"
+		done < <("${in[@]}" ldd "${file#"$of"}" 2>/dev/null | grep -o '/[^ ]*' || true)
+	done < <(find -L "$from" -type f -perm /111)
 }
 
 # add_kmod FILE : a module's file below $root
@@ -70,12 +76,13 @@ add_kmods()
 
 quote() { (($# == 0)) || printf "'%s' " "${@//\'/\'\\\'\'}"; }
 
-output='' root='' release='' kmods=() modules=() adds=() own_commands=() leak_scan=y
+output='' root='' release='' system='' kmods=() modules=() adds=() own_commands=() leak_scan=y
 while (($#)); do
 	case $1 in
 	--output)	output=$2; shift 2 ;;
 	--root)		root=$2; shift 2 ;;
 	--release)	release=$2; shift 2 ;;
+	--system)	system=$2; shift 2 ;;
 	--kmod)		kmods+=("$2"); shift 2 ;;
 	--module)	modules+=("$2"); shift 2 ;;
 	--add)		adds+=("$2"); shift 2 ;;
@@ -93,7 +100,7 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 mkdir -p "$stage"/{bin,sbin,dev,proc,sys,tmp,test,etc}
 
-busybox=$(command -v busybox)
+busybox=$system$(command -v busybox)
 ! ldd "$busybox" >/dev/null 2>&1 ||
 	die "$busybox needs shared libraries: apt-get install busybox-static"
 install "$busybox" "$stage/bin/busybox"

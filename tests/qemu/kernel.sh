@@ -6,7 +6,8 @@
 #
 #   headers KERNEL  the directory to give as KDIR to a module's build: see make.sh
 #   image KERNEL    VERSION=, VMLINUZ=, ROOT= (holds lib/modules/VERSION) and,
-#                   where there is one, SYSTEM_MAP=
+#                   where there is one, SYSTEM_MAP=; for one that does not run this
+#                   machine's programs SYSTEM=, where some are that it runs
 #   source KERNEL   a directory with scripts/, drivers/md/ and tools/testing/kunit/ of
 #                   its source
 #
@@ -24,26 +25,29 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/debian.sh"
 
 # kernel, its suites, and where this system's compiler cannot build for it, one that
-# can and the suites that it is taken from
+# can and the suites that it is taken from; if it is not for amd64, for what, and which
+# of Debian's kernels for that it is
 table()
 {
 	cat <<-EOT
 	6.1	bookworm bookworm-updates bookworm-security
 	6.12	bookworm-backports
 	7.3	trixie-backports	g++-14	trixie trixie-updates trixie-security
+	i386	bookworm	g++	bookworm	i386	686-pae
 	EOT
 }
 
 usage() { print_usage >&2; exit 2; }
 
-# select_kernel KERNEL : sets up apt for the kernel's suites, and row, compiler and
-# compiler_suites
+# select_kernel KERNEL : sets up apt for the kernel's suites, and row, compiler,
+# compiler_suites and flavour
 select_kernel()
 {
 	local suites
 	row=$(table | grep "^$1"$'\t') ||
 		die "no kernel '$1': there are $(table | cut -f1 | tr '\n' ' ')(after debug- or kcsan-, too)"
-	IFS=$'\t' read -r _ suites compiler compiler_suites <<<"$row"
+	IFS=$'\t' read -r _ suites compiler compiler_suites apt_arch flavour <<<"$row"
+	apt_arch=${apt_arch:-amd64} flavour=${flavour:-$apt_arch}
 	read -ra suites <<<"$suites"
 	private_apt "$1" "${suites[@]}"
 }
@@ -88,7 +92,7 @@ build_headers()
 		sed -i 's|^include /usr/src/|include $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../|' \
 			"$makefile"
 	done
-	ln -s "$(cd "$dir" && echo usr/src/linux-headers-*-amd64)" "$dir/kdir"
+	ln -s "$(cd "$dir" && echo usr/src/linux-headers-*-"$flavour")" "$dir/kdir"
 }
 
 # build_root DIR PACKAGE... : a small system with a compiler that can build for the kernel
@@ -101,7 +105,9 @@ build_root()
 		sources+=("deb $(suite_uri "$suite") $suite main")
 	done
 	say "making a system with $compiler and $1 (1 minute, 1 GB)"
-	mmdebstrap --quiet --variant=minbase --include="make,$compiler,$(IFS=, && echo "$*")" \
+	[[ $apt_arch == amd64 ]] || set -- "$@" busybox-static kmod dmsetup fdisk
+	mmdebstrap --quiet --variant=minbase --architectures="$apt_arch" \
+		--include="make,$compiler,$(IFS=, && echo "$*")" \
 		"${compiler_suites%% *}" - "${sources[@]}" 2>"$log" </dev/null |
 		tar -xC "$dir" --no-same-owner --exclude='./dev/*' || {
 		tail -n 20 "$log" >&2
@@ -114,13 +120,13 @@ build_root()
 build_headers_root()
 {
 	build_root "$@"
-	ln -s "$(cd "$1" && echo usr/src/linux-headers-*-amd64)" "$1/kdir"
+	ln -s "$(cd "$1" && echo usr/src/linux-headers-*-"$flavour")" "$1/kdir"
 }
 
 headers()
 {
 	from_packages "headers-$1" "$([[ -n $compiler ]] && echo build_headers_root || echo build_headers)" \
-		linux-headers-amd64
+		"linux-headers-$flavour"
 	readlink -f "$entry/kdir"
 }
 
@@ -141,9 +147,13 @@ build_image()
 
 image()
 {
+	local kdir=''
 	need depmod
-	from_packages "image-$1" build_image linux-image-amd64
+	[[ $apt_arch == amd64 ]] || kdir=$(headers "$1")
+	from_packages "image-$1" build_image "linux-image-$flavour"
 	print_image
+	# The one that it is built in
+	[[ -z $kdir ]] || echo "SYSTEM=${kdir%/usr/src/*}"
 }
 
 print_image()

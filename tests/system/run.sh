@@ -205,8 +205,10 @@ done
 
 tests/qemu/deps.sh build boot roots tools
 PATH=$PATH:/usr/sbin:/sbin
-gcc -O2 -Wall -Wextra -static -o "$work/sectors" tests/system/sectors.c
-gcc -O2 -Wall -Wextra -static -pthread -o "$work/crash" tests/system/crash.c
+system=$(tests/qemu/kernel.sh image "$kernel" | sed -n 's/^SYSTEM=//p')
+cc=(${system:+tests/qemu/in-root.sh "$system"} gcc -O2 -Wall -Wextra -static)
+"${cc[@]}" -o "$work/sectors" tests/system/sectors.c
+"${cc[@]}" -pthread -o "$work/crash" tests/system/crash.c
 
 common=(--add "$work/sectors" --add "$work/crash" --add "$(command -v dmsetup)"
 	--add "$here/crash.sh:/crash.sh" --add "$here/scenarios:/system")
