@@ -51,8 +51,9 @@ endif
 
 build := build/$(release)
 
-# What decides whether objects of an earlier build can be used.
-kernel-id = $(shell cd $(KDIR) && pwd && cat include/config/auto.conf		\
+# What decides whether objects of an earlier build can be used: in a copy of a checkout the
+# links are to the original's sources.
+build-id = $(shell cd $(KDIR) && echo $(CURDIR) && pwd && cat include/config/auto.conf		\
 	include/generated/utsrelease.h Module.symvers 2>/dev/null | cksum)
 
 sources = $(shell find Kbuild VERSION kcopyd* core compat include samples targets tests bench	\
@@ -65,10 +66,10 @@ sources = $(shell find Kbuild VERSION kcopyd* core compat include samples target
 modules:
 	@mkdir -p build
 	@set -e; exec 9>$(build).lock; flock 9;					\
-	if [ "$$(cat $(build)/.kernel 2>/dev/null)" != "$(kernel-id)" ]; then	\
+	if [ "$$(cat $(build)/.kernel 2>/dev/null)" != "$(build-id)" ]; then	\
 		rm -rf $(build);						\
 		mkdir $(build);							\
-		echo "$(kernel-id)" >$(build)/.kernel;				\
+		echo "$(build-id)" >$(build)/.kernel;				\
 	fi;									\
 	find $(build) -xtype l -delete;						\
 	for f in $(sources); do							\

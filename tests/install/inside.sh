@@ -345,6 +345,18 @@ probes()
 	rm -r /tmp/tree
 }
 
+# Of a checkout that was used before.
+copied()
+{
+	rm -rf /tmp/copied
+	make -s KDIR="$kdir"
+	cp -r . /tmp/copied
+	echo '#error this is the copy' >>/tmp/copied/kcopyd.c
+	! make -s -C /tmp/copied KDIR="$kdir" >/tmp/said 2>&1 || fail 'it builds the sources of the original'
+	grep -q '/tmp/copied/.*this is the copy' /tmp/said || fail "it says: $(head -n 5 /tmp/said)"
+	rm -r /tmp/copied
+}
+
 nobody()
 {
 	local goal
@@ -391,6 +403,7 @@ if [ "$suite" = bookworm ]; then
 	case_ 'no headers' no_headers
 	case_ 'no compiler, or another one' compilers
 	case_ 'a kernel that fails a probe' probes
+	case_ 'a copy of a checkout' copied
 	case_ 'who is not root' nobody
 fi
 echo 'all cases ran'
