@@ -456,4 +456,5 @@ module_exit(copy_exit);
 
 MODULE_DESCRIPTION("Copies block devices through kcopyd");
 MODULE_AUTHOR("The kcopyd authors");
+MODULE_VERSION(KCOPYD_VERSION);
 MODULE_LICENSE("GPL");

@@ -4,5 +4,6 @@
 
 MODULE_DESCRIPTION("Device-mapper mirror that is brought in sync by kcopyd");
 MODULE_AUTHOR("The kcopyd authors");
+MODULE_VERSION(KCOPYD_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_ALIAS("dm-kmirror");

@@ -39,6 +39,7 @@ void ksnapshot_wake(void)
 
 MODULE_DESCRIPTION("Device-mapper snapshots that are copied by kcopyd");
 MODULE_AUTHOR("The kcopyd authors");
+MODULE_VERSION(KCOPYD_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_ALIAS("dm-ksnapshot");
 MODULE_ALIAS("dm-ksnapshot-merge");

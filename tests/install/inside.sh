@@ -33,7 +33,7 @@ there()
 {
 	local name
 	for name in $names; do
-		[ "$(modinfo -k "$1" -F version kcopyd)" = "$version" ] || fail "another version than $version"
+		[ "$(modinfo -k "$1" -F version "$name")" = "$version" ] || fail "$name is not version $version"
 		modinfo -k "$1" -n "$name" | grep -q "^/lib/modules/$1/$2/$name.ko" ||
 			fail "$name is not in $2: $(modinfo -k "$1" -n "$name")"
 	done
