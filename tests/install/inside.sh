@@ -162,6 +162,8 @@ signed()
 	one_line 'CERT= is no file' make -s install KDIR="$kdir" KEY=/tmp/key
 	one_line 'KEY=/nowhere is no file' make -s install KDIR="$kdir" KEY=/nowhere CERT=/tmp/cert
 	[ ! -e /usr/src/kcopyd ] || fail 'a part was installed'
+	# There they may be somebody else's.
+	KEY=/nowhere CERT=somebody make -s help >/dev/null
 }
 
 # What it says where only signed modules are loaded; see also the system tests.
