@@ -7,15 +7,18 @@
 # linked from another kernel's objects. Kbuild writes its output beside the
 # sources; each of these directories therefore holds links to the sources.
 
-# A directory with a space would be two, here and in the shell.
 goals-in = $(filter $(1),$(MAKECMDGOALS))
-ifneq ($(call goals-in,install% uninstall%),)
-$(foreach var,DESTDIR PREFIX KDIR RELEASE CURDIR,$(if $(filter 1,$(words x$($(var))x)),,	\
+kernel-goals := $(filter modules builddir install uninstall,$(or $(MAKECMDGOALS),modules))
+
+# A directory with a space would be two, here and in the shell; a colon ends a rule's targets.
+$(foreach var,$(if $(kernel-goals),KDIR CURDIR)						\
+	$(if $(call goals-in,install% uninstall%),DESTDIR PREFIX KDIR RELEASE CURDIR),	\
+	$(if $(filter 1,$(words x$($(var))x)),,						\
 	$(error $(var) must have no spaces: $(var)=$($(var)))))
-endif
+$(foreach var,$(if $(kernel-goals),KDIR CURDIR),$(if $(findstring :,$($(var))),		\
+	$(error $(var) must have no colons: $(var)=$($(var)))))
 
 # KDIR: the build directory of the kernel to build for.
-kernel-goals := $(filter modules builddir install uninstall,$(or $(MAKECMDGOALS),modules))
 ifeq ($(kernel-goals)$(if $(RELEASE),,$(KDIR)),uninstall)
 # Needs none: the headers of what was installed may be gone.
 release := $(or $(RELEASE),$(shell uname -r))

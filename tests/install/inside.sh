@@ -310,6 +310,21 @@ no_headers()
 	rm -r /tmp/half
 }
 
+# Not even a build works in them.
+directories()
+{
+	local dir goal
+	for dir in '/tmp/my tree' /tmp/my:tree; do
+		mkdir "$dir"
+		cp -r Makefile VERSION "$dir"
+		for goal in modules builddir install uninstall; do
+			one_line 'CURDIR must have no ' make -s -C "$dir" $goal KDIR="$kdir"
+			one_line 'KDIR must have no ' make -s $goal KDIR="$dir"
+		done
+		rm -r "$dir"
+	done
+}
+
 # hidden PROGRAM COMMAND... : as if it were not installed
 hidden()
 (
@@ -403,6 +418,7 @@ if [ "$suite" = bookworm ]; then
 	case_ 'Secure Boot' secure_boot
 	case_ 'kernels that DKMS skips' by_dkms_not
 	case_ 'no headers' no_headers
+	case_ 'directories that make cannot have' directories
 	case_ 'no compiler, or another one' compilers
 	case_ 'a kernel that fails a probe' probes
 	case_ 'a copy of a checkout' copied
