@@ -59,10 +59,13 @@ build := build/$(release)
 build-id = $(shell cd $(KDIR) && echo $(CURDIR) && pwd && cat include/config/auto.conf		\
 	include/generated/utsrelease.h Module.symvers 2>/dev/null | cksum)
 
-sources = $(shell find Kbuild VERSION kcopyd* core compat include samples targets tests bench	\
-	\( -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.mk' -o -name '*.sh'	\
-	-o -name Kbuild -o -name VERSION \) ! -name '*.mod.c' ! -path compat/features.h		\
-	! -path 'tests/qemu/*' 2>/dev/null)
+# sources-in FILE...: what is compiled, and what helps with that; not what Kbuild or an editor
+# has left there.
+sources-in = $(shell find $(1) -type f \( -name '*.[ch]' -o -name '*.[ch]pp'		\
+	-o -name '*.mk' -o -name '*.sh' -o -name Kbuild -o -name VERSION \)		\
+	! -name '.*' ! -name '*.mod.c' ! -path compat/features.h 2>/dev/null)
+sources = $(filter-out tests/qemu/%,$(call sources-in,Kbuild VERSION kcopyd* core compat	\
+	include samples targets tests bench))
 
 # The lock lets a second make for the same kernel wait, not interfere.
 .PHONY: modules
@@ -115,8 +118,8 @@ installed-headers := kcopyd.h kcopyd.hpp kcopyd_cpp_shim.cpp VERSION			\
 # What DKMS builds from.
 version := $(shell cat VERSION)
 dkms-dir := $(DESTDIR)/usr/src/kcopyd-$(version)
-dkms-sources = $(shell find Kbuild VERSION COPYING dkms.conf dkms kcopyd* core compat	\
-	include samples/copy targets -type f ! -path compat/features.h ! -name '.*' ! -name '*.o')
+dkms-sources = COPYING dkms.conf $(call sources-in,Kbuild VERSION dkms kcopyd* core compat	\
+	include samples/copy targets)
 
 # Before anything is built.
 written := $(if $(call goals-in,install uninstall),$(module-dir))			\
@@ -199,14 +202,16 @@ uninstall:
 install-dkms: install-dkms-sources install-headers install-example
 	@echo "For each kernel: dkms install kcopyd/$(version)"
 
+# Probes that are no more would be found in there and fail.
 install-dkms-sources:
+	@rm -rf $(dkms-dir)
 	@install -d $(dkms-dir)
 	@cp --parents -t $(dkms-dir) $(dkms-sources)
 	@sed -i "s/#MODULE_VERSION#/$(version)/" $(dkms-dir)/dkms.conf
 
 uninstall-dkms:
 	@[ -n "$(DESTDIR)" ] || [ ! -e /var/lib/dkms/kcopyd/$(version) ] || dkms remove kcopyd/$(version) --all
-	@$(call remove,$(dkms-dir),$(dkms-sources))
+	@rm -rf $(dkms-dir)
 	@$(remove-shared)
 
 # ---------------------------------------------------------------------------

@@ -247,7 +247,15 @@ packages_gone()
 
 by_dkms()
 {
+	local left sources=/usr/src/kcopyd-$version
+	# Of an earlier one, and of what Kbuild and editors do in a checkout.
+	mkdir -p "$sources/compat/probes"
+	touch "$sources/compat/probes/shrinker.former.c"
+	touch kcopyd.ko kcopyd.mod.c core/copy.c.orig core/copy.c~
 	make -s install-dkms
+	rm kcopyd.ko kcopyd.mod.c core/copy.c.orig core/copy.c~
+	left=$(find "$sources" -name '*former*' -o -name '*.ko' -o -name '*.mod.c' -o -name '*.orig' -o -name '*~')
+	[ -z "$left" ] || fail "in the sources: $left"
 	dkms add "kcopyd/$version"
 	dkms build "kcopyd/$version" -k "$old"
 	[ ! -e /usr/src/kcopyd/build ] || fail 'symbols of what is not installed'
