@@ -121,6 +121,9 @@ dkms-dir := $(DESTDIR)/usr/src/kcopyd-$(version)
 dkms-sources = COPYING dkms.conf $(call sources-in,Kbuild VERSION dkms kcopyd* core compat	\
 	include samples/copy targets)
 
+# Of all versions.
+dkms-confs = $(DESTDIR)/usr/src/kcopyd-*/dkms.conf
+
 # Before anything is built.
 written := $(if $(call goals-in,install uninstall),$(module-dir))			\
 	$(if $(call goals-in,install uninstall install-dkms uninstall-dkms),$(example-dir))	\
@@ -140,6 +143,8 @@ unpackaged := $(if $(call goals-in,install% uninstall-dkms),$(dkms-dir))			\
 $(foreach dir,$(filter $(unpackaged),$(written)),					\
 	$(foreach package,$(call packaged,$(dir)),					\
 	$(error $(dir) belongs to the package $(package): first apt-get remove $(package))))
+other-sources = $(foreach dir,$(filter-out $(dkms-dir),$(patsubst %/dkms.conf,%,$(wildcard $(dkms-confs)))),	\
+	$(if $(call packaged,$(dir)),,$(dir)))
 ifneq ($(and $(RELEASE),$(call goals-in,uninstall)),)
 ifeq ($(filter $(RELEASE),$(releases) $(notdir $(wildcard $(include-dir)/build/*))),)
 $(error No modules of kcopyd for $(RELEASE) in $(call modules-in,$(RELEASE)); there are for: $(or $(releases),no kernel))
@@ -182,7 +187,7 @@ remove = if [ -d $(1) ]; then (cd $(1) && rm -f $(2)) &&				\
 	rmdir $(1) 2>/dev/null || echo "$(1) stays: it has files that are not from here"; }; fi
 
 # As long as any kernel has symbols, or DKMS the sources, there is a use for these.
-remove-shared = [ -d $(include-dir)/build ] || [ -d $(dkms-dir) ] || {			\
+remove-shared = [ -d $(include-dir)/build ] || ls $(dkms-confs) >/dev/null 2>&1 || {	\
 	$(call remove,$(doc-dir),examples/mainline-names.conf);				\
 	$(if $(call packaged,$(include-dir)),:,$(call remove,$(include-dir),$(installed-headers))); }
 
@@ -213,6 +218,8 @@ uninstall-dkms:
 	@[ -n "$(DESTDIR)" ] || [ ! -e /var/lib/dkms/kcopyd/$(version) ] || dkms remove kcopyd/$(version) --all
 	@rm -rf $(dkms-dir)
 	@$(remove-shared)
+	@left="$(strip $(other-sources))"; [ -z "$$left" ] ||				\
+		echo "There are other versions still: $$left (dkms remove kcopyd/<version> --all, then rm -r)"
 
 # ---------------------------------------------------------------------------
 # kcopyctl, for the machine that it is built on

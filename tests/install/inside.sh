@@ -268,9 +268,14 @@ by_dkms()
 	dkms uninstall "kcopyd/$version" -k "$old"
 	[ ! -e /usr/src/kcopyd/build ] || fail 'the symbols stay'
 	dkms install "kcopyd/$version" -k "$old"
+	cp -r "$sources" /usr/src/kcopyd-0.9
+	make -s uninstall-dkms >/tmp/said
+	grep -q '^There are other versions still: /usr/src/kcopyd-0.9 ' /tmp/said || fail "it says: $(cat /tmp/said)"
+	[ -e /usr/src/kcopyd/kcopyd.h ] || fail 'what another version needs is gone'
+	rm -r /usr/src/kcopyd-0.9
 	make -s uninstall-dkms
 	gone "$old"
-	[ ! -e "/usr/src/kcopyd-$version" ] || fail 'the sources are left'
+	[ ! -e "$sources" ] || fail 'the sources are left'
 	[ ! -e /var/lib/dkms/kcopyd ] || fail 'DKMS still knows it'
 }
 
