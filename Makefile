@@ -153,6 +153,9 @@ endif
 ifneq ($(and $(call goals-in,install),$(wildcard $(DESTDIR)/lib/modules/$(release)/updates/dkms/kcopyd.ko*)),)
 $(error DKMS has installed kcopyd for $(release), and modprobe would find it twice: first dkms uninstall kcopyd/$(version) -k $(release), or apt-get remove kcopyd-dkms)
 endif
+ifneq ($(and $(call goals-in,install-dkms),$(releases)),)
+$(error make install has installed kcopyd for $(releases), and modprobe would find it twice: first make uninstall RELEASE=<release>)
+endif
 ifneq ($(and $(call goals-in,install),$(KEY)$(CERT)),)
 $(foreach var,KEY CERT,$(if $(wildcard $($(var))),,					\
 	$(error $(var)=$($(var)) is no file: to sign the modules needs KEY=<private key> and CERT=<certificate>)))

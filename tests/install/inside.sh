@@ -106,6 +106,7 @@ by_make()
 	depmod "$old"
 	there "$old" updates/kcopyd
 	[ -z "$(modinfo -k "$old" -F signer kcopyd)" ] || fail 'signed without a key'
+	one_line "make install has installed kcopyd for $old, " make -s install-dkms
 	example /usr/share/doc/kcopyd/examples/mainline-names.conf
 	consumers "$old"
 }
@@ -190,7 +191,11 @@ packages()
 	(cd /tmp/deb/kcopyd && dpkg-buildpackage -us -uc -b)
 	# What root should not do is done here all the same.
 	lintian --fail-on error,warning /tmp/deb/*.changes
-	apt-get install -y --no-install-recommends /tmp/deb/kcopyd-{dkms,dev,tools}_*.deb
+	mkdir -p /lib/modules/1.2.3/updates/kcopyd
+	apt-get install -y --no-install-recommends /tmp/deb/kcopyd-{dkms,dev,tools}_*.deb 2>&1 | tee /tmp/said
+	rm -r /lib/modules/1.2.3
+	grep -q '^kcopyd-dkms: make install has installed kcopyd for 1.2.3, ' /tmp/said ||
+		fail 'it does not say that modprobe will find it twice'
 	dkms status kcopyd/"$version" | grep -q "$old.*installed" || fail "DKMS: $(dkms status)"
 	there "$old" updates/dkms
 	consumers "$old"
