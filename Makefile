@@ -171,18 +171,20 @@ install: modules install-headers install-example
 			$(module-dir)/$$name.ko;					\
 	done
 	@dkms/symbols.sh keep $(release) $(build)/Module.symvers $(include-dir)
-	@[ -n "$(DESTDIR)" ] || depmod $(release)
+	@[ -n "$(DESTDIR)" ] || { umask 022; depmod $(release); }
 	@echo "The modules are in $(module-dir), what others are built against in $(include-dir)"
 	@[ -n "$(DESTDIR)" ] || dkms/trusted.sh "$(CERT)" >&2
 
+# copy-to DIR,FILES: for all users, whatever the umask and who has checked them out how.
+copy-to = for file in $(2); do install -D -m "$$([ -x $$file ] && echo 755 || echo 644)"	\
+	$$file $(1)/$$file || exit; done
+
 .PHONY: install-headers install-example
 install-headers:
-	@install -d $(include-dir)
-	@cp --parents -t $(include-dir) $(installed-headers)
+	@$(call copy-to,$(include-dir),$(installed-headers))
 
 install-example:
-	@install -d $(example-dir)
-	@install -m 644 samples/mainline-names.conf $(example-dir)/
+	@install -D -m 644 -t $(example-dir) samples/mainline-names.conf
 
 # remove DIR,FILES: these files of a directory, and what is empty then.
 remove = if [ -d $(1) ]; then (cd $(1) && rm -f $(2)) &&				\
@@ -202,7 +204,7 @@ uninstall:
 	@ls $(DESTDIR)/lib/modules/$(release)/updates/dkms/kcopyd.ko* >/dev/null 2>&1 ||	\
 		dkms/symbols.sh drop $(release) $(include-dir)
 	@$(remove-shared)
-	@[ -n "$(DESTDIR)" ] || [ ! -e /lib/modules/$(release)/modules.dep ] || depmod $(release)
+	@[ -n "$(DESTDIR)" ] || [ ! -e /lib/modules/$(release)/modules.dep ] || { umask 022; depmod $(release); }
 	@left="$(filter-out $(release),$(releases))"; [ -z "$$left" ] ||		\
 		echo "There are modules still for: $$left (make uninstall RELEASE=<release>)"
 
@@ -213,8 +215,7 @@ install-dkms: install-dkms-sources install-headers install-example
 # Probes that are no more would be found in there and fail.
 install-dkms-sources:
 	@rm -rf $(dkms-dir)
-	@install -d $(dkms-dir)
-	@cp --parents -t $(dkms-dir) $(dkms-sources)
+	@$(call copy-to,$(dkms-dir),$(dkms-sources))
 	@sed -i "s/#MODULE_VERSION#/$(version)/" $(dkms-dir)/dkms.conf
 
 uninstall-dkms:
@@ -265,7 +266,7 @@ install-tools: build/kcopyctl.8 $(kcopyctl)
 	install -D $(STRIP) -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
 	install -D -m 644 build/kcopyctl.8 $(manual-page)
 	install -d $(dir $(completion))
-	$(kcopyctl) completion bash >$(completion)
+	umask 022; $(kcopyctl) completion bash >$(completion)
 
 uninstall-tools:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/kcopyctl $(manual-page) $(completion)

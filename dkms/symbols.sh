@@ -9,6 +9,7 @@
 #	symbols.sh keep KERNEL FILE [DIR]	that file to where it is looked for
 #	symbols.sh drop KERNEL [DIR]
 set -eu
+umask 022
 
 # Where somebody has a checkout, it has what it was built with.
 place() {

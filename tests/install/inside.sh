@@ -49,6 +49,12 @@ gone()
 	[ -z "$(find /usr/share/doc -name 'kcopyd*')" ] || fail "left: $(find /usr/share/doc -name 'kcopyd*')"
 }
 
+# for_all PATH... : all users may read it
+for_all()
+{
+	[ -z "$(find "$@" ! -type l ! -perm -444)" ] || fail "not for all: $(find "$@" ! -type l ! -perm -444)"
+}
+
 # example FILE : in /etc/modprobe.d/ it would do what it says
 example()
 {
@@ -102,7 +108,8 @@ kdir=/lib/modules/$old/build
 
 by_make()
 {
-	make -s install KDIR="$kdir"
+	(umask 077 && make -s install KDIR="$kdir")
+	for_all "/lib/modules/$old" /usr/src/kcopyd /usr/share/doc/kcopyd
 	depmod "$old"
 	there "$old" updates/kcopyd
 	[ -z "$(modinfo -k "$old" -F signer kcopyd)" ] || fail 'signed without a key'
@@ -257,7 +264,8 @@ by_dkms()
 	mkdir -p "$sources/compat/probes"
 	touch "$sources/compat/probes/shrinker.former.c"
 	touch kcopyd.ko kcopyd.mod.c core/copy.c.orig core/copy.c~
-	make -s install-dkms
+	(umask 077 && make -s install-dkms)
+	for_all "$sources"
 	rm kcopyd.ko kcopyd.mod.c core/copy.c.orig core/copy.c~
 	left=$(find "$sources" -name '*former*' -o -name '*.ko' -o -name '*.mod.c' -o -name '*.orig' -o -name '*~')
 	[ -z "$left" ] || fail "in the sources: $left"
@@ -413,7 +421,8 @@ tools_by_make()
 	[ ! -e build/kcopyctl ] || fail 'something was built before'
 	one_line '^libraries of kcopyctl are missing: install libfmt-dev$' \
 		hidden ../include/fmt/core.h make -s tools
-	make -s tools && make -s install-tools
+	(umask 077 && make -s tools && make -s install-tools)
+	for_all /usr/local
 	/usr/local/sbin/kcopyctl copy --help >/tmp/said
 	grep -q -- --salvage /tmp/said || fail 'kcopyctl does not say what it can do'
 	[ -s /usr/local/share/man/man8/kcopyctl.8 ] || fail 'no manual page'
