@@ -67,11 +67,12 @@ sources-in = $(shell find $(1) -type f \( -name '*.[ch]' -o -name '*.[ch]pp'		\
 sources = $(filter-out tests/qemu/%,$(call sources-in,Kbuild VERSION kcopyd* core compat	\
 	include samples targets tests bench))
 
-# The lock lets a second make for the same kernel wait, not interfere.
+# locked DIR: a second make that builds there waits, and does not interfere.
+locked = set -e; mkdir -p build; exec 9>$(1).lock; flock 9;
+
 .PHONY: modules
 modules:
-	@mkdir -p build
-	@set -e; exec 9>$(build).lock; flock 9;					\
+	@$(call locked,$(build))						\
 	if [ "$$(cat $(build)/.kernel 2>/dev/null)" != "$(build-id)" ]; then	\
 		rm -rf $(build);						\
 		mkdir $(build);							\
@@ -234,7 +235,8 @@ kcopyctl := build/kcopyctl/kcopyctl
 kcopyctl-objs := $(patsubst tools/kcopyctl/%.cpp,build/kcopyctl/%.o,$(wildcard tools/kcopyctl/*.cpp))
 
 .PHONY: tools install-tools uninstall-tools
-tools: $(kcopyctl)
+tools:
+	@$(call locked,build/kcopyctl) $(MAKE) --no-print-directory $(kcopyctl)
 
 $(kcopyctl): $(kcopyctl-objs)
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -ldevmapper -lblkid -lfmt
@@ -262,7 +264,8 @@ build/kcopyctl.8: Documentation/kcopyctl.rst Documentation/build.sh
 completion := $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kcopyctl
 manual-page := $(DESTDIR)$(PREFIX)/share/man/man8/kcopyctl.8
 
-install-tools: build/kcopyctl.8 $(kcopyctl)
+install-tools:
+	@$(call locked,build/kcopyctl) $(MAKE) --no-print-directory build/kcopyctl.8 $(kcopyctl)
 	install -D $(STRIP) -m 755 $(kcopyctl) $(DESTDIR)$(PREFIX)/sbin/kcopyctl
 	install -D -m 644 build/kcopyctl.8 $(manual-page)
 	install -d $(dir $(completion))

@@ -74,11 +74,11 @@ one_line()
 	[ "$(wc -l </tmp/said)" = 1 ] || fail "$*: not one line: $(head -n 5 /tmp/said)"
 }
 
-# instead NAME TEXT : a program of that name, in front of all others
+# instead NAME : a program of that name, from stdin, in front of all others
 instead()
 {
 	mkdir -p /tmp/instead
-	printf '#!/bin/sh\n%s\n' "$2" >"/tmp/instead/$1"
+	{ echo '#!/bin/sh'; cat; } >"/tmp/instead/$1"
 	chmod +x "/tmp/instead/$1"
 }
 
@@ -178,8 +178,9 @@ signed()
 secure_boot()
 {
 	local PATH=/tmp/instead:$PATH
-	# shellcheck disable=SC2016 # the program's
-	instead mokutil 'case $1 in --sb-state) echo "SecureBoot enabled" ;; *) echo "$2 is $TEST_KEY" ;; esac'
+	instead mokutil <<-'END'
+		case $1 in --sb-state) echo 'SecureBoot enabled' ;; *) echo "$2 is $TEST_KEY" ;; esac
+	END
 	make -s install KDIR="$kdir" >/tmp/said 2>&1
 	grep -q '^This machine loads only signed modules (Secure Boot), and these are not: make install KEY=' /tmp/said ||
 		fail "not signed: $(cat /tmp/said)"
@@ -366,11 +367,13 @@ compilers()
 	rm -rf build
 	one_line 'g++-12 is not installed, .*install it (Debian.s package g++-12)' hidden g++-12 make -s KDIR="$kdir"
 	one_line 'gcc-12 is not installed, .*install it' hidden gcc-12 make -s KDIR="$kdir"
-	# shellcheck disable=SC2016 # the program's
-	instead g++-12 'case $1 in -dumpversion) echo 11 ;; *) exec /usr/bin/g++-12 "$@" ;; esac'
+	instead g++-12 <<-'END'
+		case $1 in -dumpversion) echo 11 ;; *) exec /usr/bin/g++-12 "$@" ;; esac
+	END
 	one_line 'g++-12 is version 11, .* built with version 12: install that' make -s KDIR="$kdir"
-	# shellcheck disable=SC2016 # the program's
-	instead g++-12 'case $* in *gnu++20*) exit 1 ;; *) exec /usr/bin/g++-12 "$@" ;; esac'
+	instead g++-12 <<-'END'
+		case $* in *gnu++20*) exit 1 ;; *) exec /usr/bin/g++-12 "$@" ;; esac
+	END
 	one_line 'does not know C++20: kcopyd needs' make -s KDIR="$kdir"
 	rm -r /tmp/instead
 	[ -z "$(find build -name '*.o')" ] || fail 'something was compiled before'
@@ -421,6 +424,16 @@ tools_by_make()
 	[ ! -e build/kcopyctl ] || fail 'something was built before'
 	one_line '^libraries of kcopyctl are missing: install libfmt-dev$' \
 		hidden ../include/fmt/core.h make -s tools
+	# Two at a time, of which the second finds that all is there.
+	instead g++ <<-'END'
+		case " $* " in *" -c "*) echo "$*" >>/tmp/compiled ;; esac
+		exec /usr/bin/g++ "$@"
+	END
+	rm -f /tmp/compiled
+	PATH=/tmp/instead:$PATH make -s tools & PATH=/tmp/instead:$PATH make -s tools
+	wait $!
+	rm -r /tmp/instead
+	[ "$(sort -u /tmp/compiled)" = "$(sort /tmp/compiled)" ] || fail 'they compile the same twice'
 	(umask 077 && make -s tools && make -s install-tools)
 	for_all /usr/local
 	/usr/local/sbin/kcopyctl copy --help >/tmp/said
