@@ -160,21 +160,34 @@ endif
 ifneq ($(and $(call goals-in,install),$(KEY)$(CERT)),)
 $(foreach var,KEY CERT,$(if $(wildcard $($(var))),,					\
 	$(error $(var)=$($(var)) is no file: to sign the modules needs KEY=<private key> and CERT=<certificate>)))
+$(if $(wildcard $(KDIR)/scripts/sign-file),,$(error $(KDIR) has no scripts/sign-file, which signs the modules))
 endif
 
 # KEY and CERT: with what to sign. Without DESTDIR modprobe finds the modules at once.
+to-install := $(if $(KEY),signed,modules)
 .PHONY: install
-install: modules install-headers install-example
+install: $(to-install) install-headers install-example
 	@install -d $(module-dir)
-	@set -e; for name in $(installed-modules); do					\
-		install -m 644 $(build)/$$name.ko $(module-dir)/;			\
-		[ -z "$(KEY)" ] || $(KDIR)/scripts/sign-file sha256 "$(KEY)" "$(CERT)"	\
-			$(module-dir)/$$name.ko;					\
-	done
+	@install -m 644 -t $(module-dir) $(installed-modules:%=$(build)/$(if $(KEY),signed/)%.ko)
 	@dkms/symbols.sh keep $(release) $(build)/Module.symvers $(include-dir)
 	@[ -n "$(DESTDIR)" ] || { umask 022; depmod $(release); }
 	@echo "The modules are in $(module-dir), what others are built against in $(include-dir)"
 	@[ -n "$(DESTDIR)" ] || dkms/trusted.sh "$(CERT)" >&2
+
+# Nothing is installed before all is there.
+$(if $(call goals-in,install),install-headers install-example): | $(to-install)
+
+.PHONY: signed
+signed: modules
+	@$(call locked,$(build)) rm -rf $(build)/signed; mkdir $(build)/signed;		\
+	for name in $(installed-modules); do						\
+		$(KDIR)/scripts/sign-file sha256 "$(KEY)" "$(CERT)" $(build)/$$name.ko	\
+			$(build)/signed/$$name.ko 2>$(build)/signed/log || {		\
+			why=$$(sed -n 's/.*SSL error:.*:\([^:]*\):[^:]*:[0-9]*$$/\1/p' $(build)/signed/log | tail -n 1);	\
+			echo "Cannot sign with KEY=$(KEY) and CERT=$(CERT) ($$why), and nothing was installed: they must be a private key and its certificate, and KBUILD_SIGN_PIN the key's passphrase if it has one" >&2;	\
+			exit 1;								\
+		};									\
+	done
 
 # copy-to DIR,FILES: for all users, whatever the umask and who has checked them out how.
 copy-to = for file in $(2); do install -D -m "$$([ -x $$file ] && echo 755 || echo 644)"	\

@@ -169,6 +169,11 @@ signed()
 	gone "$old"
 	one_line 'CERT= is no file' make -s install KDIR="$kdir" KEY=/tmp/key
 	one_line 'KEY=/nowhere is no file' make -s install KDIR="$kdir" KEY=/nowhere CERT=/tmp/cert
+	openssl rsa -aes128 -passout pass:word -in /tmp/key -out /tmp/secret
+	one_line '^Cannot sign .*no start line' make -s install KDIR="$kdir" KEY=/tmp/key CERT=/tmp/key
+	one_line '^Cannot sign ' make -s install KDIR="$kdir" KEY=/tmp/cert CERT=/tmp/key
+	one_line '^Cannot sign .*KBUILD_SIGN_PIN' make -s -j3 install KDIR="$kdir" KEY=/tmp/secret CERT=/tmp/cert
+	[ ! -e "/lib/modules/$old/updates" ] || fail 'modules were installed'
 	[ ! -e /usr/src/kcopyd ] || fail 'a part was installed'
 	# There they may be somebody else's.
 	KEY=/nowhere CERT=somebody make -s help >/dev/null
