@@ -67,8 +67,11 @@ sources-in = $(shell find $(1) -type f \( -name '*.[ch]' -o -name '*.[ch]pp'		\
 sources = $(filter-out tests/qemu/%,$(call sources-in,Kbuild VERSION kcopyd* core compat	\
 	include samples targets tests bench))
 
-# locked DIR: a second make that builds there waits, and does not interfere.
-locked = set -e; mkdir -p build; exec 9>$(1).lock; flock 9;
+# locked DIR: a second make that builds there waits, and does not interfere. What root, by sudo
+# say, builds in the checkout of somebody else is theirs in the end.
+locked = set -e; mkdir -p build; exec 9>$(1).lock; flock 9;				\
+	[ "$$(id -u)" != 0 ] || [ -O . ] || {						\
+		trap 'chown -Rh --reference=. build 2>/dev/null || :' EXIT; trap 'exit 1' INT TERM HUP; };
 
 .PHONY: modules
 modules:
@@ -134,6 +137,12 @@ written := $(if $(call goals-in,install uninstall),$(module-dir))			\
 $(foreach dir,$(written),$(if $(shell d=$(dir); while [ ! -e $$d ]; do d=$$(dirname $$d); done;	\
 	[ -d $$d ] && [ -w $$d ] && echo yes),,						\
 	$(error You may not write $(dir): run it as root, as sudo make $(MAKECMDGOALS), or say DESTDIR=<directory>)))
+# Such as what root has built and not given back.
+ifneq ($(if $(MAKECMDGOALS),$(call goals-in,modules install tools install-tools),modules),)
+others := $(shell [ -d build ] || [ -w . ] || echo build;				\
+	find build ! -type l ! -user "$$(id -u)" ! -writable -print -quit 2>/dev/null)
+$(if $(others),$(error You may not write $(others): sudo chown -R $$USER build, or build in a checkout of your own))
+endif
 # Not over a checkout, nor over a package: what is in one's place would go with the other.
 $(foreach dir,$(filter $(include-dir) $(dkms-dir),$(written)),$(if			\
 	$(wildcard $(dir)/Makefile),							\

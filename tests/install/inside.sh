@@ -408,16 +408,36 @@ copied()
 	rm -r /tmp/copied
 }
 
+as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+
 nobody()
 {
 	local goal
 	rm -rf build
 	for goal in install uninstall install-headers install-dkms uninstall-dkms install-tools \
 			uninstall-tools; do
-		one_line "You may not write .*as root, as sudo make $goal" setpriv --reuid=65534 \
-			--regid=65534 --clear-groups make -s $goal KDIR="$kdir"
+		one_line "You may not write .*as root, as sudo make $goal" as_nobody make -s $goal KDIR="$kdir"
 	done
 	[ ! -e build ] || fail 'something was built before'
+}
+
+# sudo make install in it, and then make
+checkout()
+{
+	local goal
+	make -s KDIR="$kdir"
+	chown -R 65534:65534 .
+	touch kcopyd.c
+	make -s install KDIR="$kdir"
+	[ -z "$(find . -user root)" ] || fail "root's now: $(find . -user root)"
+	touch kcopyd.c
+	as_nobody make -s KDIR="$kdir"
+	chown root build/*/Module.symvers
+	for goal in modules tools; do
+		one_line 'You may not write build/.*/Module.symvers: sudo chown -R ' as_nobody make -s $goal KDIR="$kdir"
+	done
+	chown -R root:root .
+	make -s uninstall KDIR="$kdir"
 }
 
 # As the README says
@@ -468,5 +488,6 @@ if [ "$suite" = bookworm ]; then
 	case_ 'a kernel that fails a probe' probes
 	case_ 'a copy of a checkout' copied
 	case_ 'who is not root' nobody
+	case_ 'a checkout of somebody else' checkout
 fi
 echo 'all cases ran'
