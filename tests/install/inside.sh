@@ -201,7 +201,10 @@ packages()
 {
 	mkdir -p /tmp/deb
 	cp -r /srv/kcopyd /tmp/deb/
-	(cd /tmp/deb/kcopyd && dpkg-buildpackage -us -uc -b)
+	# Source and binaries, of a checkout that was used.
+	[ -d /tmp/deb/kcopyd/build ] || fail 'nothing was built'
+	(cd /tmp/deb/kcopyd && dpkg-buildpackage -us -uc)
+	! tar -tf /tmp/deb/kcopyd_"$version".tar.xz | grep '^[^/]*/build/' || fail 'in the source package'
 	# What root should not do is done here all the same.
 	lintian --fail-on error,warning /tmp/deb/*.changes
 	mkdir -p /lib/modules/1.2.3/updates/kcopyd
