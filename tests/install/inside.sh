@@ -104,6 +104,17 @@ consumers()
 	modinfo -F depends /tmp/cpp/kcopyd-dm-skeleton.ko | grep -q kcopyd-dm || fail 'the one in C++ does not need kcopyd-dm'
 }
 
+# keep KERNEL DIR WAY : these modules and those of consumers(), for run.sh to load them
+keep()
+{
+	local to=/srv/kept/$1/$3
+	# Trixie's own kernel is none of kernel.sh's.
+	[ "$suite $1" != "trixie $old" ] || return 0
+	mkdir -p "$to"
+	cp "/lib/modules/$1/$2"/kcopyd*.ko* /tmp/c/client.ko /tmp/cpp/kcopyd-dm-skeleton.ko "$to/"
+	[ -e "$to/kcopyd.ko" ] || xz -d "$to"/*.xz
+}
+
 kdir=/lib/modules/$old/build
 
 by_make()
@@ -116,6 +127,7 @@ by_make()
 	one_line "make install has installed kcopyd for $old, " make -s install-dkms
 	example /usr/share/doc/kcopyd/examples/mainline-names.conf
 	consumers "$old"
+	keep "$old" updates/kcopyd 'make install'
 }
 
 # From its release, as if its headers were gone; of two kernels, and with a file that is not
@@ -215,6 +227,7 @@ packages()
 	dkms status kcopyd/"$version" | grep -q "$old.*installed" || fail "DKMS: $(dkms status)"
 	there "$old" updates/dkms
 	consumers "$old"
+	keep "$old" updates/dkms package
 	example /usr/share/doc/kcopyd-dkms/examples/mainline-names.conf
 	one_line 'belongs to the package kcopyd-dev: ' make -s install KDIR="$kdir"
 	one_line 'belongs to the package kcopyd-dkms: ' make -s install-dkms-sources
@@ -249,6 +262,7 @@ newer_kernel()
 	there "$new" updates/dkms
 	there "$old" updates/dkms
 	consumers "$new"
+	keep "$new" updates/dkms package
 }
 
 packages_gone()
@@ -287,6 +301,7 @@ by_dkms()
 	one_line "DKMS has installed kcopyd for $old, " make -s install KDIR="$kdir"
 	example /usr/share/doc/kcopyd/examples/mainline-names.conf
 	consumers "$old"
+	keep "$old" updates/dkms DKMS
 	dkms uninstall "kcopyd/$version" -k "$old"
 	[ ! -e /usr/src/kcopyd/build ] || fail 'the symbols stay'
 	dkms install "kcopyd/$version" -k "$old"
