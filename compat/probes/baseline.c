@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Must compile everywhere: if it does not, no probe says anything. */
+#ifndef CONFIG_64BIT
+#error kernels of 32 bits do not have the divisions that the targets need
+#endif
 #include <linux/blkdev.h>
 #include <linux/device-mapper.h>
 #include <linux/dm-io.h>

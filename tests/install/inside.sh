@@ -404,7 +404,7 @@ compilers()
 
 probes()
 {
-	rm -rf build /tmp/tree
+	rm -rf build /tmp/tree /tmp/half
 	cp -r . /tmp/tree
 	rm /tmp/tree/compat/probes/shrinker.embedded.c
 	one_line '^kcopyd: probe shrinker: none of alloc compiles: .*error:' make -s -C /tmp/tree KDIR="$kdir"
@@ -412,6 +412,10 @@ probes()
 	echo '#error not this kernel' >>/tmp/tree/compat/probes/baseline.c
 	one_line '^kcopyd: cannot compile .*not this kernel' make -s -C /tmp/tree KDIR="$kdir"
 	rm -r /tmp/tree
+	cp -rL "$kdir" /tmp/half
+	sed -i '/CONFIG_64BIT[= ]/d' /tmp/half/include/{config/auto.conf,generated/autoconf.h}
+	one_line '^kcopyd: cannot compile .*kernels of 32 bits' make -s KDIR=/tmp/half
+	rm -r /tmp/half
 }
 
 # Of a checkout that was used before.
