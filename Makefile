@@ -101,8 +101,7 @@ builddir:
 # Of kcopyctl.
 PREFIX ?= /usr/local
 
-# What is of use on a machine; the rest is samples and tests.
-installed-modules := kcopyd kcopyd-copy kcopyd-dm kcopyd-mirror kcopyd-snapshot
+installed-modules := $(shell sed -n 's/^BUILT_MODULE_NAME=(\(.*\))/\1/p' dkms.conf)
 modules-in = $(DESTDIR)/lib/modules/$(1)/updates/kcopyd
 module-dir := $(call modules-in,$(release))
 # The kernels that have them.

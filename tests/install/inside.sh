@@ -11,7 +11,7 @@ export DEBIAN_FRONTEND=noninteractive
 suite=$1
 version=$(cat VERSION)
 old=$(basename /lib/modules/6.*)
-names='kcopyd kcopyd-copy kcopyd-dm kcopyd-mirror kcopyd-snapshot'
+names=$(bash -c '. ./dkms.conf && echo "${BUILT_MODULE_NAME[*]}"')
 
 case_()
 {
