@@ -69,48 +69,11 @@ echo '#include "kcopyd.h"' >"$work/header.cpp"
 result "kcopyd.h in C++" g++ -std=c++20 -ffreestanding -Wall -Wextra -Werror \
 	-I. -fsyntax-only "$work/header.cpp"
 
-# The README's example is a module that builds.
-mkdir "$work/example"
-awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$work/example/example.c"
-cat >>"$work/example/example.c" <<-'END'
-	int (*const example)(struct block_device *, struct block_device *) = copy_first_mib;
-	MODULE_DESCRIPTION("example");
-	MODULE_LICENSE("GPL");
-END
-# With what the README says a client's Kbuild file has.
-cat >"$work/example/Kbuild" <<-END
-	KCOPYD := $PWD
-	include \$(KCOPYD)/include/client.mk
-	obj-m := example.o
-END
-result "the README's example" make -C "$kdir" M="$work/example" W=1 \
-	KCFLAGS=-Werror
-
-# So is that of the contract's section on C++, with the Kbuild file that it shows.
-mkdir "$work/cpp"
-awk '/^\t#include "kcopyd.hpp"$/ { on = 1 } /^[^\t]/ { on = 0 } on' Documentation/kcopyd.rst |
-	sed 's/^\t//' >"$work/cpp/logic.cpp"
-echo 'extern "C" int example(block_device *src, block_device *a, block_device *b);
-	int example(block_device *src, block_device *a, block_device *b) { return copy_first_mib(src, a, b); }' \
-	>>"$work/cpp/logic.cpp"
-cat >"$work/cpp/glue.c" <<-'END'
-	#include <linux/module.h>
-	struct block_device;
-	int example(struct block_device *src, struct block_device *a, struct block_device *b);
-	int (*const call)(struct block_device *, struct block_device *, struct block_device *) = example;
-	MODULE_DESCRIPTION("example");
-	MODULE_LICENSE("GPL");
-END
-awk '/^C\+\+$/ { on = 1 } /^Durability$/ { on = 0 } on' Documentation/kcopyd.rst |
-	sed -n '/^\tKCOPYD := /,/cxx.mk$/s/^\t//p' | sed "s|/path/to/kcopyd|$PWD|" >"$work/cpp/Kbuild"
-result "the C++ example" make -C "$kdir" M="$work/cpp" W=1 KCFLAGS=-Werror
-
-# And a target of somebody else's.
-mkdir "$work/target"
-cp samples/dm-skeleton/* "$work/target"
-sed -n '/^\tKCOPYD := /,/cxx.mk$/s/^\t//p' Documentation/dm-cpp.rst | sed "s|/path/to/kcopyd|$PWD|" \
-	>"$work/target/Kbuild"
-result "a target in C++ outside the tree" make -C "$kdir" M="$work/target" W=1 KCFLAGS=-Werror
+# What the documents show are modules that build.
+tests/docs/modules.sh "$PWD" "$work/modules"
+for name in c cpp target; do
+	result "a module outside the tree: $name" make -C "$kdir" M="$work/modules/$name" W=1 KCFLAGS=-Werror
+done
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

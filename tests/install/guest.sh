@@ -14,7 +14,7 @@ modprobe brd rd_nr=2 rd_size=1024
 loads()
 (
 	set -e
-	modprobe -a kcopyd-mirror kcopyd-snapshot client kcopyd-dm-skeleton
+	modprobe -a kcopyd-mirror kcopyd-snapshot client mine kcopyd-dm-skeleton
 	for module in kcopyd kcopyd_dm kcopyd_mirror kcopyd_snapshot; do
 		[ "$(cat /sys/module/$module/version)" = "$1" ]
 	done
@@ -25,7 +25,7 @@ loads()
 	done
 	rmmod kcopyd-copy
 	cmp /dev/ram0 /dev/ram1
-	modprobe -r -a client kcopyd-dm-skeleton kcopyd-mirror kcopyd-snapshot
+	modprobe -r -a client mine kcopyd-dm-skeleton kcopyd-mirror kcopyd-snapshot
 	[ ! -d /sys/module/kcopyd ]
 )
 

@@ -85,23 +85,16 @@ instead()
 # consumers KERNEL : modules of somebody else's, from the README and the documents
 consumers()
 {
-	rm -rf /tmp/c /tmp/cpp
-	mkdir /tmp/c /tmp/cpp
-	awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >/tmp/c/client.c
-	cat >>/tmp/c/client.c <<-'END'
-		int (*const example)(struct block_device *, struct block_device *) = copy_first_mib;
-		MODULE_DESCRIPTION("example");
-		MODULE_LICENSE("GPL");
-	END
-	sed -n '/^    KCOPYD := /,/^    obj-m/s/^    //p' README.md |
-		sed 's|/path/to/kcopyd|/usr/src/kcopyd|' >/tmp/c/Kbuild
-	make -C "/lib/modules/$1/build" M=/tmp/c modules
-	modinfo -F depends /tmp/c/client.ko | grep -q kcopyd || fail 'the one in C does not need kcopyd'
-	cp samples/dm-skeleton/* /tmp/cpp
-	sed -n '/^\tKCOPYD := /,/cxx.mk$/s/^\t//p' Documentation/dm-cpp.rst |
-		sed 's|/path/to/kcopyd|/usr/src/kcopyd|' >/tmp/cpp/Kbuild
-	make -C "/lib/modules/$1/build" M=/tmp/cpp modules
-	modinfo -F depends /tmp/cpp/kcopyd-dm-skeleton.ko | grep -q kcopyd-dm || fail 'the one in C++ does not need kcopyd-dm'
+	local name
+	rm -rf /tmp/modules
+	tests/docs/modules.sh /usr/src/kcopyd /tmp/modules
+	for name in c cpp target; do
+		make -C "/lib/modules/$1/build" M="/tmp/modules/$name" modules
+	done
+	modinfo -F depends /tmp/modules/c/client.ko | grep -q kcopyd || fail 'the one in C does not need kcopyd'
+	modinfo -F depends /tmp/modules/cpp/mine.ko | grep -q kcopyd || fail 'the one in C++ does not need kcopyd'
+	modinfo -F depends /tmp/modules/target/kcopyd-dm-skeleton.ko | grep -q kcopyd-dm ||
+		fail 'the target does not need kcopyd-dm'
 }
 
 # keep KERNEL DIR WAY : these modules and those of consumers(), for run.sh to load them
@@ -111,7 +104,7 @@ keep()
 	# Trixie's own kernel is none of kernel.sh's.
 	[ "$suite $1" != "trixie $old" ] || return 0
 	mkdir -p "$to"
-	cp "/lib/modules/$1/$2"/kcopyd*.ko* /tmp/c/client.ko /tmp/cpp/kcopyd-dm-skeleton.ko "$to/"
+	cp "/lib/modules/$1/$2"/kcopyd*.ko* /tmp/modules/*/*.ko "$to/"
 	[ -e "$to/kcopyd.ko" ] || xz -d "$to"/*.xz
 }
 
