@@ -3,6 +3,7 @@
 #
 # deps.sh GROUP... : makes sure that the host packages of these groups are
 # installed.  Silent when they are; root is used for the installation only.
+# The exit code is 3 where this system has no such packages.
 set -euo pipefail
 
 group()
@@ -49,7 +50,7 @@ missing()
 }
 
 if (($# == 0)); then
-	say 'usage: deps.sh build|boot|tools|model|unit|unit32|unitbe|lint...'
+	say 'usage: deps.sh GROUP...'
 	exit 2
 fi
 packages=()
@@ -84,7 +85,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 apt()
 {
-	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q \
+	"${root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q \
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1 </dev/null
 }
 # An update that fails for one of several sources is no reason to stop. Nothing that is
@@ -93,5 +94,6 @@ apt update || true
 if ! apt install -y --no-remove --no-install-recommends "${absent[@]}"; then
 	tail -n 20 "$log" >&2
 	say "failed (see above): apt-get install --no-install-recommends ${absent[*]}"
+	! grep -qE 'Unable to locate package|has no installation candidate' "$log" || exit 3
 	exit 1
 fi

@@ -156,6 +156,38 @@ mutants()
 	EOT
 }
 
+# packages : those that this system has not are skipped, but not those that cannot be installed
+packages()
+{
+	local code
+
+	mkdir "$work/fake"
+	printf '#!/bin/sh\nexit 1\n' >"$work/fake/dpkg-query"
+	cat >"$work/fake/sudo" <<-'EOT'
+		#!/bin/sh
+		[ "$1" != -n ] || shift
+		exec "$@"
+	EOT
+	printf '#!/bin/sh\ncat "%s"\nexit 100\n' "$work/said" >"$work/fake/apt-get"
+	chmod +x "$work"/fake/*
+	echo 'E: Unable to locate package g++-multilib' >"$work/said"
+	for code in 3 1; do
+		PATH=$work/fake:$PATH "$here/deps.sh" unit32 >"$work/out" 2>"$work/err" </dev/null
+		[[ $? == "$code" ]] || return
+		echo 'E: Failed to fetch it' >"$work/said"
+	done
+
+	cd "$work/tree" || return
+	cat >tests/qemu/deps.sh <<-'EOT'
+		case $1 in
+		unit32) exit 3 ;;
+		unitbe) exit 1 ;;
+		esac
+	EOT
+	KCOPYD_FUZZ_SECONDS=1 tests/unit/run.sh >"$work/out" 2>"$work/err" </dev/null
+	tail -n 1 "$work/out" | grep -qx '2 passed, 1 failed, 1 skipped'
+}
+
 # suites : what becomes of suites that are asked for, but not there or only skipped
 suites()
 {
@@ -220,6 +252,8 @@ scripts()
 {
 	(mutants)
 	verdict $? 'mutants that are caught, that are not, and that do not build'
+	(packages)
+	verdict $? 'packages that there are not, and that cannot be installed'
 	suites
 	verdict $? 'suites that are not there, and that are skipped, though asked for'
 	kept

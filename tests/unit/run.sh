@@ -98,18 +98,21 @@ library() {
 
 # elsewhere GROUP MACHINE COMPILER... : may tests be built for it? Sets $libraries
 elsewhere() {
-	local group=$1 machine=$2
+	local group=$1 machine=$2 code=0
 	shift 2
-	if ((${#filters[@]})); then
-		return 1
-	elif ! tests/qemu/deps.sh "$group"; then
-		echo "skipped all tests for $machine: there are no packages for it (see above)"
+	((${#filters[@]} == 0)) || return
+	tests/qemu/deps.sh "$group" >"$work/log" 2>&1 || code=$?
+	if ((code == 3)); then
+		echo "skipped all tests for $machine: there are no packages for it"
 		skipped=$((skipped + 1))
-		return 1
-	elif ! library "$@"; then
+	elif ((code)); then
+		failure "all tests for $machine: packages cannot be installed"
+	elif library "$@"; then
+		return 0
+	else
 		failure "the library for $machine: does not build"
-		return 1
 	fi
+	return 1
 }
 
 # The library is compiled with exceptions and RTTI.
