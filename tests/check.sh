@@ -13,18 +13,18 @@
 # unless it is set. And there is more: the suites about things that happen at the same
 # moment on a kernel that finds data races; the KUnit suites on a debug kernel from 7.3's
 # source; instead of a little of everything on the kernels besides 6.1 all system tests, on
-# those of KERNELS ("6.1 6.12 7.3" unless it is set), and the rows of the bench on 7.3; what
+# those of KERNELS ("6.1 6.12 7.3 i386" unless it is set), and the rows of the bench on 7.3; what
 # installs it, in a clean system; and a deliberate bug, to see that make mutate works.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-kernels='6.12 7.3' scenarios='smoke refused'
+kernels='6.12 7.3 i386' scenarios='smoke refused'
 full='' stages=(build unit model runner system) beside=(kunit clients kills demo kernels bench)
 if [ "${1-}" = --full ]; then
 	shift
 	full=--full
 	beside+=(install races kunit-7.3 bench-7.3 mutate)
-	kernels=${KERNELS:-6.1 6.12 7.3} scenarios=
+	kernels=${KERNELS:-6.1 6.12 7.3 i386} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_POINTS="${KCOPYD_POINTS:-all}"
 	export KCOPYD_KILLS="${KCOPYD_KILLS:-500}"

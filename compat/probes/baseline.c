@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Must compile everywhere: if it does not, no probe says anything. */
-#ifndef CONFIG_64BIT
-#error kernels of 32 bits do not have the divisions that the targets need
+#if !defined(CONFIG_64BIT) && !defined(CONFIG_X86_32)
+#error of the machines of 32 bits only x86 is known to kcopyd (compat/divide.hpp)
 #endif
 #include <linux/blkdev.h>
 #include <linux/device-mapper.h>

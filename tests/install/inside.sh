@@ -407,7 +407,7 @@ probes()
 	rm -r /tmp/tree
 	cp -rL "$kdir" /tmp/half
 	sed -i '/CONFIG_64BIT[= ]/d' /tmp/half/include/{config/auto.conf,generated/autoconf.h}
-	one_line '^kcopyd: cannot compile .*kernels of 32 bits' make -s KDIR=/tmp/half
+	one_line '^kcopyd: cannot compile .*machines of 32 bits' make -s KDIR=/tmp/half
 	rm -r /tmp/half
 }
 
