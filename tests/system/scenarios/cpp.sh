@@ -75,7 +75,8 @@ traced() {
 	echo '!kcopyd_client_create_named:stacktrace' >>$tracing/set_ftrace_filter
 	echo >$tracing/set_ftrace_filter
 	grep -v '^#' /tmp/trace
-	grep -q ': _Z[A-Za-z0-9_]*request.*went_on.* <-notify_work' /tmp/trace ||
+	# The call in between is inlined, or not.
+	grep -q ': _Z[A-Za-z0-9_]*request.*went_on.* <-\(notify_work\|progress_callback\)' /tmp/trace ||
 		fail 'the C++ function that is told of progress is not traced'
 	grep -A 12 '<stack trace>' /tmp/trace >/tmp/stack
 	# It is C++, whatever its name is.
