@@ -206,7 +206,7 @@ done
 tests/qemu/deps.sh build boot roots tools
 PATH=$PATH:/usr/sbin:/sbin
 system=$(tests/qemu/kernel.sh image "$kernel" | sed -n 's/^SYSTEM=//p')
-cc=(${system:+tests/qemu/in-root.sh "$system"} gcc -O2 -Wall -Wextra -static)
+cc=(${system:+tests/qemu/in-root.sh "$system"} gcc -D_FILE_OFFSET_BITS=64 -O2 -Wall -Wextra -static)
 "${cc[@]}" -o "$work/sectors" tests/system/sectors.c
 "${cc[@]}" -pthread -o "$work/crash" tests/system/crash.c
 
