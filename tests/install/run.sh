@@ -36,7 +36,7 @@ passed=0 failed=0 skipped=0
 boot()
 {
 	local kernel kernels kept ways module options
-	for kernel in $(tests/qemu/kernel.sh list | grep -v -- -); do
+	for kernel in $(tests/qemu/kernel.sh list | grep '^[0-9]'); do
 		kernels+=$'\n'$(tests/qemu/kernel.sh image "$kernel" | sed -n "s/^VERSION=/$kernel /p")
 	done
 	for kept in "$work/$1.kept/kept"/*; do
