@@ -32,6 +32,7 @@ loads()
 bad=0
 for way in /installed/*; do
 	name="install: $1: they load: $(uname -r), ${way##*/}"
+	rm -f "$extra"/*.ko
 	cp "$way"/*.ko "$extra/"
 	loads "$2" >/tmp/said 2>&1
 	code=$?

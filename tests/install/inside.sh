@@ -101,7 +101,7 @@ consumers()
 keep()
 {
 	local to=/srv/kept/$1/$3
-	# Trixie's own kernel is none of kernel.sh's.
+	# Trixie's own kernel is none that the tests boot.
 	[ "$suite $1" != "trixie $old" ] || return 0
 	mkdir -p "$to"
 	cp "/lib/modules/$1/$2"/kcopyd*.ko* /tmp/modules/*/*.ko "$to/"
