@@ -5,27 +5,17 @@
 # public header and the README's example compile as they stand.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# The flags of an outer make, like -j, are not for the builds here.
-unset MAKEFLAGS MFLAGS MAKELEVEL
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 tests/qemu/deps.sh build roots
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-# result NAME COMMAND...: passes if the command does and prints nothing that warns
-result() {
-	local name=$1
-	shift
-	if "$@" >"$work/log" 2>&1 && ! grep -qiE 'warning|error:' "$work/log"; then
-		echo "ok     $name"
-		passed=$((passed + 1))
-	else
-		echo "FAILED $name"
-		sed 's/^/       /' "$work/log"
-		failed=$((failed + 1))
-	fi
+# silently COMMAND... : and prints nothing that warns
+silently() {
+	local code=0
+	run "$@" >"$work/log" 2>&1 || code=$?
+	cat "$work/log"
+	((code == 0)) && ! grep -qiE 'warning|error:' "$work/log"
 }
 
 printf 'kcopyd_%s\n' cancel cancel_sync client_cancel client_cancel_sync \
@@ -42,7 +32,7 @@ for kernel in 6.1 6.12 7.3 i386 debug-6.1; do
 	dir=$(tests/qemu/make.sh "$kernel" -s builddir)
 	# What is not compiled does not warn.
 	flock "$dir.lock" rm -rf "$dir"
-	result "modules for Debian's $kernel" tests/qemu/make.sh "$kernel" -j"$(nproc)" modules W=1
+	result "modules for Debian's $kernel" silently tests/qemu/make.sh "$kernel" -j"$(nproc)" modules W=1
 	# For the KUnit suites it exports more.
 	[ "$kernel" != debug-6.1 ] || continue
 	# The calls of kcopyd.h and the C++ runtime's, and nothing from inside.
@@ -66,14 +56,13 @@ result "a build without headers of the running kernel" fallback
 
 # The public header stands on its own in freestanding C++.
 echo '#include "kcopyd.h"' >"$work/header.cpp"
-result "kcopyd.h in C++" g++ -std=c++20 -ffreestanding -Wall -Wextra -Werror \
+result "kcopyd.h in C++" silently g++ -std=c++20 -ffreestanding -Wall -Wextra -Werror \
 	-I. -fsyntax-only "$work/header.cpp"
 
 # What the documents show are modules that build.
 tests/docs/modules.sh "$PWD" "$work/modules"
 for name in c cpp target; do
-	result "a module outside the tree: $name" make -C "$kdir" M="$work/modules/$name" W=1 KCFLAGS=-Werror
+	result "a module outside the tree: $name" silently make -C "$kdir" M="$work/modules/$name" W=1 KCFLAGS=-Werror
 done
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+total

@@ -17,6 +17,8 @@
 # installs it, in a clean system; and a deliberate bug, to see that make mutate works.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 kernels='6.12 7.3 i386' scenarios='smoke refused'
 full='' stages=(build unit model runner system) beside=(kunit clients kills demo kernels bench)
@@ -31,20 +33,7 @@ if [ "${1-}" = --full ]; then
 	export KCOPYD_TORTURE_SEED="${KCOPYD_TORTURE_SEED:-$((RANDOM << 15 | RANDOM))}"
 fi
 
-work=$(mktemp -d)
-child='' other=''
-finish() {
-	for group in $child $other; do
-		kill -- "-$group" 2>/dev/null || true
-		wait "$group" 2>/dev/null || true
-	done
-	rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-passed=0 failed=0 skipped=0
+other=''
 bad=()
 
 # count NAME CODE : the result of what ended with CODE and wrote $work/NAME
@@ -75,14 +64,8 @@ stage() {
 	echo "== $name"
 	exec {out}> >(tee "$work/$name")
 	tee=$!
-	# In a process group of its own, so that all of it can be ended.
-	set -m
-	"$@" </dev/null >&"$out" 2>&1 {out}>&- &
-	child=$!
-	set +m
+	run "$@" >&"$out" 2>&1 {out}>&- || rc=$?
 	exec {out}>&-
-	wait "$child" || rc=$?
-	child=
 	wait "$tee" || true
 	count "$name" "$rc"
 	echo "== $name: $((SECONDS - start)) s"
@@ -109,10 +92,8 @@ for name; do
 		stage build tests/build.sh
 		# Not before: it builds all anew.
 		if [ ${#beside[@]} -gt 0 ]; then
-			set -m
-			tests/check.sh $full "${beside[@]}" </dev/null >"$work/beside" 2>&1 &
-			other=$!
-			set +m
+			start tests/check.sh $full "${beside[@]}" >"$work/beside" 2>&1
+			other=$child
 		fi ;;
 	unit)	stage unit tests/unit/run.sh ;;
 	model)	stage model tests/model/run.sh ;;
@@ -153,7 +134,6 @@ done
 if [ -n "$other" ]; then
 	rc=0
 	wait "$other" || rc=$?
-	other=
 	cat "$work/beside"
 	count beside "$rc"
 fi
@@ -163,9 +143,4 @@ echo
 for line in "${bad[@]}"; do
 	echo "FAILED $line"
 done
-if [ "$skipped" -gt 0 ]; then
-	echo "$passed passed, $failed failed, $skipped skipped"
-else
-	echo "$passed passed, $failed failed"
-fi
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+total

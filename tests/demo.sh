@@ -4,36 +4,21 @@
 # Tests make demo: as it is, with images of one's own, and interrupted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 tests/qemu/deps.sh build boot lint
-
-work=$(mktemp -d)
-child=
-finish() {
-	if [ -n "$child" ]; then
-		kill "$child" 2>/dev/null || true
-		wait "$child" 2>/dev/null || true
-	fi
-	rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-passed=0 failed=0
 
 # All of the demo's processes and files can be told by this directory.
 mkdir "$work/tmp"
 demo() {
-	TMPDIR=$work/tmp samples/demo/demo.sh </dev/null >"$work/log" 2>&1 &
-	child=$!
+	start env TMPDIR="$work/tmp" samples/demo/demo.sh >"$work/log" 2>&1
 }
 
 # ended CODE : waits for the demo, which leaves nothing behind
 ended() {
 	local code=0
 	wait "$child" || code=$?
-	child=
 	[ "$code" -eq "$1" ] || { echo "exit code $code, not $1"; return 1; }
 	! grep -lz "^TMPDIR=$work/tmp" /proc/[0-9]*/environ 2>/dev/null || return 1
 	[ -z "$(ls -A "$work/tmp")" ] || { ls -A "$work/tmp"; return 1; }
@@ -63,27 +48,17 @@ interrupted() {
 	ended 143
 }
 
-# result NAME COMMAND...
-result() {
-	local name=$1
-	shift
-	if "$@" >"$work/why" 2>&1; then
-		echo "ok     $name"
-		passed=$((passed + 1))
-	else
-		echo "FAILED $name"
-		sed 's/^/       /' "$work/why"
-		tail -n 15 "$work/log" | sed 's/^/       | /'
-		failed=$((failed + 1))
-	fi
+# or_said COMMAND... : if it fails, with what the demo said
+or_said() {
+	"$@" || { tail -n 15 "$work/log" | sed 's/^/| /'; return 1; }
 }
 
-result 'the demo' copied '; e2fsck: clean; mounted, all'
+result 'the demo' or_said copied '; e2fsck: clean; mounted, all'
 
 # Not of whole MiB, nor of whole pages
 head -c $((5 * 1048576 + 1536)) /dev/urandom >"$work/own, \"raw\".img"
 export KCOPYD_DEMO_DISK="$work/own, \"raw\".img"
-result 'a raw image' copied
+result 'a raw image' or_said copied
 
 # A qcow2 image of 2 MiB, all of whose data is in its second cluster
 python3 - "$work/qcow2" <<-'END'
@@ -99,9 +74,8 @@ python3 - "$work/qcow2" <<-'END'
 	        file.write(table.ljust(K, b"\0"))
 	    file.write(os.urandom(K))
 END
-KCOPYD_DEMO_DISK=$work/qcow2 result 'a qcow2 image' copied
+KCOPYD_DEMO_DISK=$work/qcow2 result 'a qcow2 image' or_said copied
 
-result 'an interrupted demo leaves nothing' interrupted
+result 'an interrupted demo leaves nothing' or_said interrupted
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+total

@@ -5,28 +5,10 @@
 # what is wrong and ends in "N passed, N failed", a check each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# The flags of an outer make, like -j, are not for the builds here.
-unset MAKEFLAGS MFLAGS MAKELEVEL
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 tests/qemu/deps.sh build lint unit kcopyctl tools
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-# result NAME COMMAND...: passes if the command does
-result() {
-	local name=$1
-	shift
-	if "$@" >"$work/log" 2>&1; then
-		echo "ok     $name"
-		passed=$((passed + 1))
-	else
-		echo "FAILED $name"
-		sed 's/^/       /' "$work/log"
-		failed=$((failed + 1))
-	fi
-}
 
 silent() {
 	"$@" 2>&1 | tee "$work/silent"
@@ -113,5 +95,4 @@ result "no version comparison" no_match 'LINUX_VERSION_CODE|KERNEL_VERSION\(' \
 result "SPDX line in every source" bash -c \
 	'! git ls-files "*.c" "*.h" "*.cpp" "*.hpp" "*.sh" "*.mk" Kbuild Makefile | xargs grep -L "SPDX-License-Identifier: GPL-2.0-only" | grep .'
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+total

@@ -12,24 +12,10 @@
 # without the mutant.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 tests/qemu/deps.sh build boot tools unit lint
-
-work=$(mktemp -d)
-child=
-cleanup()
-{
-	trap '' INT TERM HUP
-	if [[ -n $child ]]; then
-		kill -- "-$child" 2>/dev/null || true
-		wait "$child" 2>/dev/null || true
-	fi
-	rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
 
 # The mutants are bred in a copy, which keeps its objects from one to the next.
 tree=$work/tree
@@ -41,18 +27,11 @@ dry=$work/dry
 run_tests()
 {
 	code=0
-	# In a process group of its own, so that all of it can be ended.
-	set -m
-	"$tree/tests/$1/run.sh" "${@:2}" </dev/null >"$work/log" 2>&1 &
-	child=$!
-	set +m
-	wait "$child" || code=$?
-	child=
+	run "$tree/tests/$1/run.sh" "${@:2}" >"$work/log" 2>&1 || code=$?
 }
 
 (($#)) || set -- tests/mutants/*.patch
 declare -A sound	# by tests: the exit code without a mutant
-passed=0 failed=0
 for mutant; do
 	patch=$mutant
 	[[ $patch == */* ]] || patch=tests/mutants/${mutant%.patch}.patch
@@ -106,5 +85,4 @@ for mutant; do
 	fi
 done
 
-echo "$passed passed, $failed failed"
-((failed == 0 && passed > 0))
+total

@@ -13,8 +13,8 @@
 # KCOPYD_KUNIT_LOG names a file that keeps the kernel's console.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-# The flags of an outer make, like -j, are not for the builds here.
-unset MAKEFLAGS MFLAGS MAKELEVEL
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 leaks=() kernel=debug-6.1
 while :; do
@@ -27,36 +27,11 @@ done
 
 tests/qemu/deps.sh build boot roots lint
 
-work=$(mktemp -d)
-child=
-finish() {
-	if [ -n "$child" ]; then
-		kill -- "-$child" 2>/dev/null || true
-		wait "$child" 2>/dev/null || true
-	fi
-	rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
 # The suites there are
 sed -n 's/^\t\.name = "\(kcopyd_[a-z0-9_]*\)",$/\1/p' tests/kunit/*.c | sort >"$work/suites"
 for suite; do
 	grep -qx -- "$suite" "$work/suites" || { echo "run.sh: there is no suite $suite" >&2; exit 2; }
 done
-
-# As a job, so that a signal is not kept waiting, and in a process group of its
-# own, so that all of it can be ended.
-run() {
-	set -m
-	"$@" </dev/null &
-	child=$!
-	set +m
-	wait "$child" && rc=0 || rc=$?
-	child=
-	return "$rc"
-}
 
 # W=1 as in tests/build.sh, or all would be compiled again.
 if ! run tests/qemu/make.sh "$kernel" -j"$(nproc)" modules W=1 >"$work/make" 2>&1; then

@@ -11,57 +11,23 @@
 # Only these, and not what needs all of them. What is broken is a configuration, too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 tests/qemu/deps.sh model
-
-work=$(mktemp -d)
-child=
-finish() {
-	if [ -n "$child" ]; then
-		kill "$child" 2>/dev/null || true
-		wait "$child" 2>/dev/null || true
-	fi
-	rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-passed=0 failed=0
-
-pass() {
-	echo "ok     $1"
-	passed=$((passed + 1))
-}
-
-fail() {
-	echo "FAILED $1"
-	[ ! -s "${2-}" ] || tail -n 20 "$2" | sed 's/^/       /'
-	failed=$((failed + 1))
-}
-
-# As a job, so that a signal is not kept waiting.
-run() {
-	local rc=0
-	"$@" </dev/null &
-	child=$!
-	wait "$child" || rc=$?
-	child=
-	return "$rc"
-}
 
 # build DEFINITION... : makes $work/pan
 build() {
 	rm -f "$work"/pan* "$work"/*.trail
 	# Spin's own use of the preprocessor leaves lines that it cannot read inside inlines.
 	cpp -P -undef -nostdinc "${@/#/-D}" tests/model/job.pml "$work/job.pml" &&
-		(cd "$work" && run spin -a job.pml &&
-			run gcc -O0 -w -DSAFETY -DMEMLIM=3800 -o pan pan.c)
+		run env -C "$work" spin -a job.pml &&
+		run env -C "$work" gcc -O0 -w -DSAFETY -DMEMLIM=3800 -o pan pan.c
 }
 
 # search : exhaustive, and stops at the first error
 search() {
-	(cd "$work" && run timeout 600 ./pan -m1000000 -n)
+	run env -C "$work" timeout 600 ./pan -m1000000 -n
 }
 
 wanted() {
@@ -76,7 +42,7 @@ config() {
 	shift
 	wanted "$name" "${only[@]}" || return 0
 	if ! build "$@" >"$log" 2>&1; then
-		fail "$name: the model does not build" "$log"
+		failure "$name: the model does not build" "$log"
 		return
 	fi
 	search >"$log" 2>&1 || true
@@ -84,7 +50,7 @@ config() {
 	if grep -q 'errors: 0$' "$log" && ! grep -qE 'search depth too small|out of memory|not completed' "$log"; then
 		pass "$name: $(sed -nE 's/^ *([0-9]+) states, stored.*/\1 states/p' "$log"), depth $(sed -nE 's/.*depth reached ([0-9]+),.*/\1/p' "$log")"
 	else
-		fail "$name: $*" "$log"
+		failure "$name: $*" "$log"
 	fi
 }
 
@@ -94,14 +60,14 @@ broken() {
 	shift 2
 	wanted "$name" "${only[@]}" || return 0
 	if ! build "$@" >"$log" 2>&1; then
-		fail "$name: the model does not build" "$log"
+		failure "$name: the model does not build" "$log"
 		return
 	fi
 	search >"$log" 2>&1 || true
 	if grep -qF -- "$what" "$log"; then
 		pass "$name is found: $(sed -nE 's/^pan:[0-9]+: (.*) \(at depth.*/\1/p' "$log" | head -n 1)"
 	else
-		fail "$name is not found: $*" "$log"
+		failure "$name is not found: $*" "$log"
 	fi
 }
 
@@ -160,7 +126,7 @@ if [ ${#only[@]} -eq 0 ]; then
 	if diff "$work/table" "$work/moved" >"$work/diff"; then
 		pass "all $(wc -l <"$work/table") moves of core/states.h are made"
 	else
-		fail "moves of core/states.h that the model never makes" "$work/diff"
+		failure "moves of core/states.h that the model never makes" "$work/diff"
 	fi
 
 	awk '/^Parts$/ { kind = "part" } /^Jobs$/ { kind = "job" }
@@ -170,9 +136,8 @@ if [ ${#only[@]} -eq 0 ]; then
 	if diff "$work/table" "$work/documented" >"$work/diff"; then
 		pass "Documentation/states.rst has the moves of core/states.h"
 	else
-		fail "Documentation/states.rst has other moves than core/states.h" "$work/diff"
+		failure "Documentation/states.rst has other moves than core/states.h" "$work/diff"
 	fi
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+total

@@ -9,26 +9,19 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/qemu/lib.sh
 . "$here/lib.sh"
-# The flags of an outer make, like -j, are not for the builds here.
-unset MAKEFLAGS MFLAGS MAKELEVEL
+# shellcheck source=tests/lib.sh
+. "$here/../lib.sh"
 "$here/deps.sh" build boot unit model lint
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-# boot.sh ends well on a signal, which would not end this script.
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
 export TMPDIR=$work/tmp
 mkdir "$TMPDIR"
-passed=0 failed=0
 
+# verdict CODE NAME
 verdict()
 {
 	if [[ $1 == 0 ]]; then
-		echo "ok     $2"
-		passed=$((passed + 1))
+		pass "$2"
 	else
-		echo "FAILED $2"
-		failed=$((failed + 1))
+		failure "$2"
 		sed 's/^/       | /' "$work"/{out,err} 2>/dev/null | tail -n 40
 	fi
 }
@@ -110,6 +103,32 @@ interrupted()
 	verdict $bad "SIG$1 leaves no QEMU"
 }
 
+# ended_script : of a script that is interrupted nothing is left, nor of what it has started
+ended_script()
+{
+	local script code=0 i
+
+	cat >"$work/script" <<-EOT
+		. "$here/../lib.sh"
+		echo "\$work" >"$work/dir"
+		run sh -c 'sleep 1000 & echo \$\$ >"$work/group"; sleep 1000'
+	EOT
+	bash "$work/script" >"$work/out" 2>"$work/err" </dev/null &
+	script=$!
+	for ((i = 0; i < 100; i++)); do
+		[[ ! -s $work/group ]] || break
+		sleep 0.1
+	done
+	kill "$script"
+	wait "$script" || code=$?
+	[[ $code == 143 && ! -e $(<"$work/dir") ]] || return
+	for ((i = 0; i < 50; i++)); do
+		kill -0 -- "-$(<"$work/group")" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 # mutant NAME FILE SED TESTS : a patch of a small tree
 mutant()
 {
@@ -124,7 +143,7 @@ mutants()
 
 	mkdir -p "$work/tree"/{core,tests/{unit,model,mutants,qemu}}
 	cd "$work/tree" || return
-	cp "$tests/mutate.sh" tests
+	cp "$tests"/{lib,mutate}.sh tests
 	cp "$tests/unit/run.sh" tests/unit
 	cp "$tests/model"/{run.sh,job.pml} tests/model
 	cp "$tests/../core/states.h" core
@@ -250,6 +269,8 @@ elsewhere()
 
 scripts()
 {
+	ended_script
+	verdict $? 'an interrupted script leaves nothing'
 	(mutants)
 	verdict $? 'mutants that are caught, that are not, and that do not build'
 	(packages)

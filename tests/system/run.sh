@@ -24,46 +24,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
-# The flags of an outer make, like -j, are not for the builds here.
-unset MAKEFLAGS MFLAGS MAKELEVEL
-
-work=$(mktemp -d)
-child=
-cleanup()
-{
-	trap '' INT TERM HUP
-	if [[ -n $child ]]; then
-		kill -- "-$child" 2>/dev/null || true
-		wait "$child" 2>/dev/null || true
-	fi
-	rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
-
-passed=0 failed=0 skipped=0
-
-# run COMMAND... : in the background, as a trap does not wait for that, and in a
-# process group of its own, so that all of it can be ended
-run()
-{
-	local code=0
-	set -m
-	"$@" </dev/null &
-	child=$!
-	set +m
-	wait "$child" || code=$?
-	child=
-	return "$code"
-}
-
-failure()
-{
-	echo "FAILED  $*"
-	failed=$((failed + 1))
-}
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 # build KERNEL : sets $modules to the directory with the modules for it
 build()
@@ -296,7 +258,4 @@ if [[ -n $kills ]]; then
 	kills
 fi
 
-line="$passed passed, $failed failed"
-((skipped == 0)) || line+=", $skipped skipped"
-echo "$line"
-((failed == 0 && passed > 0))
+total

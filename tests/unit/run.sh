@@ -12,19 +12,10 @@
 # KCOPYD_FUZZ_SECONDS	how long each fuzzer runs (default 10)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
 
 tests/qemu/deps.sh unit
-
-work=$(mktemp -d)
-child=
-finish() {
-	[[ -z $child ]] || kill "$child" 2>/dev/null || true
-	rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-passed=0 failed=0 skipped=0
 
 # wanted NAME
 wanted() {
@@ -36,15 +27,8 @@ wanted() {
 	return 1
 }
 
-# run COMMAND... : what it prints is in the log
-run() {
-	local code=0
-	"$@" >"$work/log" 2>&1 </dev/null &
-	child=$!
-	wait "$child" || code=$?
-	child=
-	return "$code"
-}
+# logged COMMAND... : what it prints is in the log
+logged() { run "$@" >"$work/log" 2>&1; }
 
 filters=("$@")
 flags=(-std=c++20 -I. -g -O1 -fno-exceptions -fno-rtti -Wall -Wextra -Werror
@@ -53,13 +37,6 @@ flags=(-std=c++20 -I. -g -O1 -fno-exceptions -fno-rtti -Wall -Wextra -Werror
 pattern='*'
 ((${#filters[@]} == 0)) || pattern=$(printf '*%s*:' "${filters[@]}")
 
-# failure WHAT : with the end of the log
-failure() {
-	echo "FAILED $1"
-	tail -n 20 "$work/log" | sed 's/^/       /'
-	failed=$((failed + 1))
-}
-
 # gtests MARK SOURCE... : all tests of these, whose names are printed with the mark.
 # Compiled by $compiler with $libraries, and run by $emulator
 gtests() {
@@ -67,12 +44,12 @@ gtests() {
 	shift
 	for source; do
 		name=$(basename "$source" .cpp)
-		if ! run "${compiler[@]}" -o "$work/$name" "$source" "${libraries[@]}" -pthread; then
-			failure "$name$mark: does not build"
+		if ! logged "${compiler[@]}" -o "$work/$name" "$source" "${libraries[@]}" -pthread; then
+			failure "$name$mark: does not build" "$work/log"
 			continue
 		fi
 		code=0
-		run "${emulator[@]}" "$work/$name" --gtest_color=no "--gtest_filter=$pattern" || code=$?
+		logged "${emulator[@]}" "$work/$name" --gtest_color=no "--gtest_filter=$pattern" || code=$?
 		sed -n "s/^\[       OK \] \([^ ]*\).*/ok     \1$mark/p" "$work/log"
 		n=$(grep -c '^\[       OK \]' "$work/log" || true)
 		passed=$((passed + n))
@@ -90,9 +67,9 @@ gtests() {
 library() {
 	local from=/usr/src/googletest/googletest
 	libraries=("$work/gtest.o" "$work/main.o")
-	run "$@" -std=c++20 -I"$from" -I"$from/include" -c -o "$work/gtest.o" \
+	logged "$@" -std=c++20 -I"$from" -I"$from/include" -c -o "$work/gtest.o" \
 		"$from/src/gtest-all.cc" &&
-		run "$@" -std=c++20 -I"$from/include" -c -o "$work/main.o" \
+		logged "$@" -std=c++20 -I"$from/include" -c -o "$work/main.o" \
 			"$from/src/gtest_main.cc"
 }
 
@@ -106,11 +83,11 @@ elsewhere() {
 		echo "skipped all tests for $machine: there are no packages for it"
 		skipped=$((skipped + 1))
 	elif ((code)); then
-		failure "all tests for $machine: packages cannot be installed"
+		failure "all tests for $machine: packages cannot be installed" "$work/log"
 	elif library "$@"; then
 		return 0
 	else
-		failure "the library for $machine: does not build"
+		failure "the library for $machine: does not build" "$work/log"
 	fi
 	return 1
 }
@@ -133,23 +110,19 @@ fi
 for source in tests/unit/*_fuzz.cpp; do
 	name=$(basename "$source" .cpp)
 	wanted "$name" || continue
-	if ! run clang++ "${flags[@]}" -fsanitize=fuzzer -o "$work/$name" "$source"; then
-		failure "$name: does not build"
+	if ! logged clang++ "${flags[@]}" -fsanitize=fuzzer -o "$work/$name" "$source"; then
+		failure "$name: does not build" "$work/log"
 		continue
 	fi
 	# Found inputs stay out of the tree.
 	mkdir "$work/$name.corpus"
 	[[ ! -d tests/unit/corpus/$name ]] || cp "tests/unit/corpus/$name"/* "$work/$name.corpus"
-	if ! run "$work/$name" -seed=1 -max_len=32768 -artifact_prefix="$work/" \
+	if ! logged "$work/$name" -seed=1 -max_len=32768 -artifact_prefix="$work/" \
 		-max_total_time="${KCOPYD_FUZZ_SECONDS:-10}" "$work/$name.corpus"; then
-		failure "$name"
+		failure "$name" "$work/log"
 	else
-		echo "ok     $name ($(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\1 inputs in \2 s/p' "$work/log"))"
-		passed=$((passed + 1))
+		pass "$name ($(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\1 inputs in \2 s/p' "$work/log"))"
 	fi
 done
 
-line="$passed passed, $failed failed"
-((skipped == 0)) || line+=", $skipped skipped"
-echo "$line"
-((failed == 0 && passed > 0))
+total
