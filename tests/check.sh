@@ -101,7 +101,9 @@ for name; do
 	demo)	stage demo tests/demo.sh ;;
 	kunit)	stage kunit tests/kunit/run.sh ;;
 	bench-7.3) KCOPYD_BENCH_KERNEL=7.3 stage bench-7.3 bench/bench.sh --check ;;
-	kunit-7.3) stage kunit-7.3 tests/kunit/run.sh --kernel debug-7.3 ;;
+	kunit-7.3)
+		stage 'reports of debug-7.3' tests/qemu/selftest.sh debug-7.3
+		stage kunit-7.3 tests/kunit/run.sh --kernel debug-7.3 ;;
 	# Without those that have a stage of their own.
 	system)	mapfile -t names < <(basename -as .sh tests/system/scenarios/*.sh |
 			grep -vE '^(client-.*|torture|kills)$')
@@ -121,7 +123,9 @@ for name; do
 		done ;;
 	bench)	stage bench bench/bench.sh --check ;;
 	install) stage install tests/install/run.sh ;;
-	races)	stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
+	races)
+		stage 'reports of kcsan-6.1' tests/qemu/selftest.sh kcsan-6.1
+		stage races tests/kunit/run.sh --kernel kcsan-6.1 --no-leak-scan \
 			kcopyd_block kcopyd_callback kcopyd_cancel kcopyd_fairness \
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
 	# One of them, to see that make mutate works.

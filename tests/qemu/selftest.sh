@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# selftest.sh [scripts] [stock] [debug] : tests what the scripts beside it share, and
-# mutate.sh; boot.sh itself, on a stock kernel; and shows that the debug kernel finds what
-# it is there to find.  All by default.
+# selftest.sh [PART...] : tests what is beside it; by default scripts, stock and debug-6.1
+#
+#   scripts        what needs no kernel, and mutate.sh
+#   stock          boot.sh itself, on a stock kernel
+#   debug-KERNEL   that the debug kernel finds what it is there to find
+#   kcsan-KERNEL   the same of the kernel that finds data races
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -357,17 +360,24 @@ stock()
 	interrupted KILL 137
 }
 
+# debug KERNEL : a debug kernel, or one that finds data races
 debug()
 {
-	local kdir
-	kdir=$("$here/kernel.sh" headers debug-6.1)
-	cp -r "$here/provoke" "$work/provoke"
-	make -s -C "$kdir" M="$work/provoke" modules >"$work/out" 2>&1 </dev/null ||
-		{ cat "$work/out" >&2; exit 1; }
-	set -- --kernel debug-6.1 --module "$work/provoke/provoke.ko"
+	local kernel=$1
 
+	rm -rf "$work/provoke"
+	cp -r "$here/provoke" "$work/provoke"
+	(cd "$work/provoke" && "$here/make.sh" "$kernel" -s) >"$work/out" 2>&1 </dev/null ||
+		{ verdict 1 "$kernel: a module for it"; return; }
+	set -- --kernel "$kernel" --module "$work/provoke/provoke.ko"
+
+	if [[ $kernel == kcsan-* ]]; then
+		check "$kernel: a data race is reported" 0 '' --allow 'KCSAN: data-race in .*provoke' \
+			"$@" --no-leak-scan <<<'modprobe provoke mistake=race'
+		return
+	fi
 	# Any report switches lockdep off, so it comes first.
-	check 'debug kernel: mistakes are reported' 0 '' "$@" --no-leak-scan <<-'EOT'
+	check "$kernel: mistakes are reported" 0 '' "$@" --no-leak-scan <<-'EOT'
 		while read -r mistake report; do
 			echo "kcopyd-test: expect $report" >/dev/kmsg
 			modprobe provoke mistake=$mistake
@@ -375,14 +385,14 @@ debug()
 			echo "kcopyd-test: expect-end" >/dev/kmsg
 		done <<-EOM
 			deadlock possible circular locking
-			warn WARNING: CPU: .*provoke_init
+			warn WARNING: .*provoke_init
 			use-after-free KASAN: .*use-after-free
-			free-work ODEBUG: free active|WARNING: CPU: .*debug_print_object
-			list list_add (double add|corruption)|kernel BUG at|WARNING: CPU: .*list_debug
-			atomic-sleep BUG: scheduling while atomic|BUG: sleeping function|WARNING: CPU
+			free-work ODEBUG: free active|WARNING: .*debug_print_object
+			list list_add (double add|corruption)|kernel BUG at|WARNING: .*list_debug
+			atomic-sleep BUG: scheduling while atomic|BUG: sleeping function|WARNING:
 		EOM
 	EOT
-	check 'debug kernel: fault injection, KUnit, block drivers' 0 '^all there' "$@" \
+	check "$kernel: fault injection, KUnit, block drivers" 0 '^all there' "$@" \
 		--kmod null_blk --kmod scsi_debug --kmod brd --no-leak-scan <<-'EOT'
 		set -e
 		modprobe -a null_blk scsi_debug brd
@@ -392,23 +402,25 @@ debug()
 		ls /dev/nullb0 /dev/ram0 /dev/sda
 		echo all there
 	EOT
-	check 'debug kernel: a leak is found' 120 'kstrdup' "$@" \
+	check "$kernel: a leak is found" 120 'kstrdup' "$@" \
 		<<<'modprobe provoke mistake=leak'
-	check 'debug kernel: kmemleak that gave up is told' 120 'BUG: kmemleak is off' "$@" \
+	check "$kernel: kmemleak that gave up is told" 120 'BUG: kmemleak is off' "$@" \
 		<<<'echo off >/sys/kernel/debug/kmemleak'
 }
 
-(($#)) || set -- scripts stock debug
+(($#)) || set -- scripts stock debug-6.1
 for part; do
 	case $part in
-	scripts | stock | debug) ;;
-	*) echo "selftest.sh: no part '$part': scripts, stock, debug" >&2; exit 2 ;;
+	scripts | stock | debug-* | kcsan-*) ;;
+	*) echo "selftest.sh: no part '$part': scripts, stock, debug-KERNEL, kcsan-KERNEL" >&2; exit 2 ;;
 	esac
 done
 # A failing check must not end the run.
 set +e
 for part; do
-	"$part"
+	case $part in
+	scripts | stock) "$part" ;;
+	*) debug "$part" ;;
+	esac
 done
-echo "$passed passed, $failed failed"
-((failed == 0))
+total

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Makes one mistake when it is loaded, so that selftest.sh can show that the
- * debug kernel reports it and that boot.sh notices.
+ * Makes one mistake when it is loaded, so that selftest.sh can show that a debug
+ * kernel reports it and that boot.sh notices.
  */
 #include <linux/delay.h>
 #include <linux/list.h>
@@ -13,7 +13,7 @@
 
 static char *mistake = "none";
 module_param(mistake, charp, 0444);
-MODULE_PARM_DESC(mistake, "warn, use-after-free, deadlock, atomic-sleep, list, leak or free-work");
+MODULE_PARM_DESC(mistake, "warn, use-after-free, deadlock, atomic-sleep, list, leak, free-work or race");
 
 static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
@@ -61,6 +61,27 @@ static void free_pending_work(void)
 	kfree(work);
 }
 
+static unsigned int shared;
+
+static void add(struct work_struct *work)
+{
+	unsigned long end = jiffies + HZ;
+
+	while (time_before(jiffies, end)) {
+		shared++;
+		cond_resched();
+	}
+}
+
+static void race(void)
+{
+	static DECLARE_WORK(work, add);
+
+	queue_work(system_unbound_wq, &work);
+	add(NULL);
+	flush_work(&work);
+}
+
 static int __init provoke_init(void)
 {
 	if (!strcmp(mistake, "warn")) {
@@ -82,6 +103,8 @@ static int __init provoke_init(void)
 		mistake = "none";
 	} else if (!strcmp(mistake, "free-work")) {
 		free_pending_work();
+	} else if (!strcmp(mistake, "race")) {
+		race();
 	} else {
 		return -EINVAL;
 	}
