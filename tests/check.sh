@@ -22,10 +22,12 @@ cd "$(dirname "$0")/.."
 
 kernels='6.12 7.3 i386' scenarios='smoke refused'
 full='' stages=(build unit model runner system) beside=(kunit clients kills demo kernels bench)
+longer=(install races kunit-7.3 bench-7.3 mutate)
+there=("${stages[@]}" "${beside[@]}" "${longer[@]}")
 if [ "${1-}" = --full ]; then
 	shift
 	full=--full
-	beside+=(install races kunit-7.3 bench-7.3 mutate)
+	beside+=("${longer[@]}")
 	kernels=${KERNELS:-6.1 6.12 7.3 i386} scenarios=
 	export KCOPYD_TORTURE_SECONDS="${KCOPYD_TORTURE_SECONDS:-1800}"
 	export KCOPYD_POINTS="${KCOPYD_POINTS:-all}"
@@ -130,7 +132,7 @@ for name; do
 			kcopyd_lifetime kcopyd_request kcopyd_stress kcopyd_tune ;;
 	# One of them, to see that make mutate works.
 	mutate)	stage mutate tests/mutate.sh args-cut-number ;;
-	*)	echo "check.sh: no stage '$name'; there are: ${stages[*]} kunit clients kills demo kernels bench install races kunit-7.3 bench-7.3 mutate" >&2
+	*)	echo "check.sh: no stage '$name'; there are: ${there[*]}" >&2
 		exit 2 ;;
 	esac
 done
