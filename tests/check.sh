@@ -91,7 +91,7 @@ fi
 for name; do
 	case $name in
 	build)
-		stage build tests/build.sh
+		stage build tests/build.sh ${full:+debug-7.3 kcsan-6.1}
 		# Not before: it builds all anew.
 		if [ ${#beside[@]} -gt 0 ]; then
 			start tests/check.sh $full "${beside[@]}" >"$work/beside" 2>&1
