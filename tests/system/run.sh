@@ -109,20 +109,22 @@ kills()
 	done
 }
 
-# kcopyctl : builds it, and adds it to $programs
+# kcopyctl : builds it, and sets $tools to what its scenarios have
 kcopyctl()
 {
+	((${#tools[@]} == 0)) || return 0
 	tests/qemu/deps.sh kcopyctl
 	make -s tools || { echo 'run.sh: the build failed (see above)' >&2; exit 1; }
-	programs+=(--add build/kcopyctl/kcopyctl)
+	tools=(--add build/kcopyctl/kcopyctl --add "$(command -v script)" --kmod ext4)
 }
 
 # untrusted : also with modules that are signed with a key that nobody trusts
 untrusted()
 {
-	local name programs=() sign
+	local name programs sign
 	sign=$(tests/qemu/kernel.sh headers 6.1)/scripts/sign-file
 	kcopyctl
+	programs=("${tools[@]}")
 	mkdir "$work/signed"
 	openssl req -new -x509 -newkey rsa:2048 -nodes -days 10 -subj '/CN=somebody/' \
 		-keyout "$work/key" -out "$work/signed/cert" 2>/dev/null
@@ -136,7 +138,7 @@ untrusted()
 		tests/system/guest.sh untrusted
 }
 
-kernel=6.1 torture='' kills='' untrusted='' scenarios=() clients=()
+kernel=6.1 torture='' kills='' untrusted='' scenarios=() clients=() tools=()
 if [[ ${1-} == --kernel ]]; then
 	kernel=${2:?run.sh: --kernel which}
 	shift 2
@@ -189,8 +191,7 @@ if ((${#scenarios[@]})); then
 			tests/docs/check.py guest "$work/docs" ||
 				failure 'docs: what the documents say is not there (see above)'
 			programs+=(--add "$work/docs:/docs" --add "$(command -v jq)") ;;&
-		kcopyctl | docs) kcopyctl
-			programs+=(--add "$(command -v script)" --kmod ext4) ;;
+		kcopyctl | docs) kcopyctl ;;
 		fio)	tests/qemu/deps.sh fio
 			programs+=(--add "$(command -v fio)") ;;
 		log-writes) programs+=(--kmod dm-log-writes) ;;
@@ -203,7 +204,7 @@ if ((${#scenarios[@]})); then
 		"${KCOPYD_POINTS_SEED:-$RANDOM}" >"$work/settings"
 	programs+=(--add "$work/settings:/settings")
 	guest scenarios --kernel "$kernel" --mem 2048 --timeout $((seconds + 25 * points)) "${common[@]}" --kmod dm-mirror --kmod dm-snapshot \
-		"${programs[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
+		"${programs[@]}" "${tools[@]}" --add samples/mainline-names.conf:/mainline-names.conf \
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko" \
 		--module "$modules/kcopyd-cpp-copy.ko" --module "$modules/kcopyd_exhaust.ko" \
 		--module "$modules/kcopyd_costs.ko" --module "$modules/kcopyd_refuse.ko" \
