@@ -32,7 +32,7 @@ enum class leg_error : u32 {
 enum class verdict {
 	good, /* it goes on, or it was done */
 	bad,  /* it fails */
-	hold, /* it waits until somebody suspends the mirror, who can change its legs and log */
+	hold, /* it waits until somebody suspends the mirror, who can change it, or all is well */
 };
 
 /**

@@ -124,6 +124,7 @@ private:
 	void cannot_copy(slot &s, int read_error) noexcept;
 	[[nodiscard]] bool is_there(u32 leg, const mirror::recovery &plan) const noexcept;
 	void unblock() noexcept;
+	void try_held_again() noexcept;
 	void hurry() noexcept;
 	mirror::verdict failed(per_bio &p) noexcept;
 	bool flush_legs() noexcept;
@@ -175,7 +176,7 @@ private:
 	dm::held_bios writes_;	/* that have come */
 	dm::held_bios retries_; /* reads that are to be tried on another leg */
 	dm::held_bios failed_;	/* writes that were not done by all legs */
-	dm::held_bios held_;	/* until the mirror is suspended, or the log is well again */
+	dm::held_bios held_;	/* until the mirror is suspended, or it is well again */
 	bool event_ = false;
 	bool suspending_ = true;
 	bool paused_ = false;
@@ -577,8 +578,10 @@ void kmirror::end_recoveries() noexcept
 
 	const dm::locked l(lock_);
 
-	if (news)
+	if (news) {
 		event_ = true;
+		try_held_again();
+	}
 	unblock();
 }
 
@@ -678,6 +681,13 @@ void kmirror::deal_with_failed() noexcept
 void kmirror::unblock() noexcept
 {
 	while (const dm::bio b = waiting_.pop())
+		writes_.add(b);
+}
+
+/* Nobody will suspend a mirror that is well, for which this was held. Under the lock. */
+void kmirror::try_held_again() noexcept
+{
+	while (const dm::bio b = held_.pop())
 		writes_.add(b);
 }
 
@@ -968,9 +978,7 @@ void kmirror::log_is(mirror::log_health health) noexcept
 	log_health_ = health;
 	if (was_well || !is_well)
 		return;
-	/* Nobody will suspend a mirror that is well: what was held for that is tried again. */
-	while (const dm::bio b = held_.pop())
-		writes_.add(b);
+	try_held_again();
 	worker_.wake();
 }
 

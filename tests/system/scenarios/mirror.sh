@@ -283,6 +283,31 @@ handled() {
 	good nb 20000 20007
 }
 
+# What waits while not all is in sync goes on when it is, as nobody suspends that.
+handled_by_itself() {
+	local write
+	fill /dev/na 1
+	slow 300
+	mirror "$core" '/dev/na /dev/mapper/slow' handle_errors
+	message pause
+	! all_in_sync || fail 'all was copied before it could be told'
+	bad na 65000 65007
+	! sectors check /dev/mapper/m 1 65000 8 >/dev/null 2>&1 || fail 'read, from nowhere'
+	good na 65000 65007
+	is RA
+	fill /dev/mapper/m 2 65000 8 &
+	write=$!
+	sleep 1
+	[ -d /proc/$write ] || fail 'the write was not held'
+	message resume
+	until_in_sync
+	is AA
+	until_ 20 ended $write
+	wait $write || fail 'the write failed'
+	check /dev/na 2 65000 8
+	check /dev/nb 2 65000 8
+}
+
 keep_log() {
 	fill /dev/na 1
 	fill /dev/nb 1
@@ -630,6 +655,7 @@ each "a log of mainline's" from_mainline
 each 'a log for mainline' to_mainline
 each 'a leg fails, and nobody cares' bad_leg
 each 'a leg fails, and somebody deals with it' handled
+each 'a leg failed for a moment, and a write waits' handled_by_itself
 each 'a leg fails, and the log remembers' keep_log
 each 'a leg is gone' gone
 each 'a leg is pulled while it is copied' pulled
