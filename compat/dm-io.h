@@ -35,37 +35,46 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
  *
  * KCOPYD_DM_IO_NOTIFY_EACH() is the same for I/O to several regions: it calls
  * name_failed(failed, context), with a bit for each region that failed, be it that
- * its device does not support the operation.
+ * its device does not support the operation. KCOPYD_DM_IO_NOTIFY_MASKS() calls
+ * name_masks(error, unsup, context), with the kernel's own masks; the second one is 0
+ * where that does not tell.
  */
 #ifdef KCOPYD_HAVE_DM_IO_NOTIFY_UNSUP
-#define KCOPYD_DM_IO_NOTIFY(name)					\
-	static void name##_err(int err, void *data);			\
+#define KCOPYD_DM_IO_NOTIFY_MASKS(name)					\
+	static void name##_masks(unsigned long error,			\
+				 unsigned long unsup, void *data);	\
 	static void name(unsigned long error, unsigned long unsup,	\
 			 void *data)					\
+	{								\
+		name##_masks(error, unsup, data);			\
+	}
+#else
+#define KCOPYD_DM_IO_NOTIFY_MASKS(name)					\
+	static void name##_masks(unsigned long error,			\
+				 unsigned long unsup, void *data);	\
+	static void name(unsigned long error, void *data)		\
+	{								\
+		name##_masks(error, 0, data);				\
+	}
+#endif
+
+#define KCOPYD_DM_IO_NOTIFY(name)					\
+	KCOPYD_DM_IO_NOTIFY_MASKS(name)					\
+	static void name##_err(int err, void *data);			\
+	static void name##_masks(unsigned long error,			\
+				 unsigned long unsup, void *data)	\
 	{								\
 		name##_err(kcopyd_dm_io_errno(error, unsup), data);	\
 	}
+
 #define KCOPYD_DM_IO_NOTIFY_EACH(name)					\
+	KCOPYD_DM_IO_NOTIFY_MASKS(name)					\
 	static void name##_failed(unsigned long failed, void *data);	\
-	static void name(unsigned long error, unsigned long unsup,	\
-			 void *data)					\
+	static void name##_masks(unsigned long error,			\
+				 unsigned long unsup, void *data)	\
 	{								\
 		name##_failed(error | unsup, data);			\
 	}
-#else
-#define KCOPYD_DM_IO_NOTIFY(name)					\
-	static void name##_err(int err, void *data);			\
-	static void name(unsigned long error, void *data)		\
-	{								\
-		name##_err(kcopyd_dm_io_errno(error, 0), data);		\
-	}
-#define KCOPYD_DM_IO_NOTIFY_EACH(name)					\
-	static void name##_failed(unsigned long failed, void *data);	\
-	static void name(unsigned long error, void *data)		\
-	{								\
-		name##_failed(error, data);				\
-	}
-#endif
 
 /* Does dm_io() take a priority? */
 #if defined(KCOPYD_HAVE_DM_IO_UNSUP) || defined(KCOPYD_HAVE_DM_IO_IOPRIO)

@@ -609,6 +609,31 @@ unsigned int kdm_bio_sectors(const struct kdm_bio *bio)
 EXPORT_SYMBOL_GPL(kdm_bio_sectors);
 
 /**
+ * kdm_bio_suits() - is a bio's data where in memory a device can have it?
+ * @bio: the bio, with data
+ * @dev: the device
+ *
+ * Newer kernels leave it to the disk to look: the bio fails with -EINVAL there.
+ *
+ * Context: Any.
+ * Return: true or false.
+ */
+int kdm_bio_suits(const struct kdm_bio *bio, const struct kdm_dev *dev)
+{
+	const struct bio *b = const_bio_of(bio);
+	const unsigned int mask = bdev_dma_alignment(dev_of(dev)->bdev);
+	struct bvec_iter at;
+	struct bio_vec v;
+
+	bio_for_each_bvec(v, b, at) {
+		if ((v.bv_offset | v.bv_len) & mask)
+			return false;
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(kdm_bio_suits);
+
+/**
  * kdm_bio_target() - which of several bios for the same thing it is
  * @bio: a flush or a discard, see kdm_wants()
  *

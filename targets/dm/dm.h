@@ -131,14 +131,14 @@ struct kdm_place {
 
 /**
  * struct kdm_written - who is told that kdm_io_to_all() is done
- * @fn: called once, with a bit for each place that failed; any context, hard interrupts
- *	included
+ * @fn: called once, with a bit for each place that failed, and for those of them whose device
+ *	refused it, where the kernel tells; any context, hard interrupts included
  * @context: for @fn
  *
  * Memory of the caller's, until @fn is called: that of the bio will do.
  */
 struct kdm_written {
-	void (*fn)(void *context, unsigned int failed);
+	void (*fn)(void *context, unsigned int failed, unsigned int refused);
 	void *context;
 };
 
@@ -239,6 +239,7 @@ int kdm_bio_flushes(const struct kdm_bio *bio);
 int kdm_bio_reads_ahead(const struct kdm_bio *bio);
 sector_t kdm_bio_sector(const struct kdm_target *ti, const struct kdm_bio *bio);
 unsigned int kdm_bio_sectors(const struct kdm_bio *bio);
+int kdm_bio_suits(const struct kdm_bio *bio, const struct kdm_dev *dev);
 unsigned int kdm_bio_target(const struct kdm_bio *bio);
 void kdm_bio_remap(struct kdm_bio *bio, const struct kdm_dev *dev, sector_t sector);
 void kdm_bio_save(const struct kdm_bio *bio, struct kdm_bio_place *place);

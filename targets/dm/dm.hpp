@@ -195,6 +195,12 @@ public:
 	[[nodiscard]] bool reads_ahead() const noexcept { return kdm_bio_reads_ahead(b_) != 0; }
 	[[nodiscard]] unsigned int sectors() const noexcept { return kdm_bio_sectors(b_); }
 
+	/* Of one with data: see kdm_bio_suits(). */
+	[[nodiscard]] bool suits(const device &d) const noexcept
+	{
+		return kdm_bio_suits(b_, d.get()) != 0;
+	}
+
 	/* From the start of the target, until it is remapped. */
 	[[nodiscard]] sector_t sector(target t) const noexcept
 	{

@@ -162,13 +162,13 @@ int kdm_io_flush(struct kdm_io *io, const struct kdm_dev *dev)
 }
 EXPORT_SYMBOL_GPL(kdm_io_flush);
 
-KCOPYD_DM_IO_NOTIFY_EACH(to_all_done);
+KCOPYD_DM_IO_NOTIFY_MASKS(to_all_done);
 
-static void to_all_done_failed(unsigned long failed, void *data)
+static void to_all_done_masks(unsigned long error, unsigned long unsup, void *data)
 {
 	const struct kdm_written *written = data;
 
-	written->fn(written->context, failed);
+	written->fn(written->context, error | unsup, unsup);
 }
 
 /**
@@ -200,7 +200,7 @@ void kdm_io_to_all(struct kdm_io *io, struct kdm_bio *bio, unsigned int nr,
 	unsigned int i;
 
 	if (WARN_ON_ONCE(nr > KDM_MOST_PLACES)) {
-		written->fn(written->context, ~0U);
+		written->fn(written->context, ~0U, 0);
 		return;
 	}
 	for (i = 0; i < nr; i++) {
@@ -215,6 +215,6 @@ void kdm_io_to_all(struct kdm_io *io, struct kdm_bio *bio, unsigned int nr,
 		request.mem.ptr.bio = b;
 	}
 	if (kcopyd_compat_dm_io(&request, nr, where, b->bi_ioprio))
-		written->fn(written->context, ~0U);
+		written->fn(written->context, ~0U, 0);
 }
 EXPORT_SYMBOL_GPL(kdm_io_to_all);

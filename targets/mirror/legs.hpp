@@ -168,6 +168,9 @@ public:
 		return kept ? verdict::good : verdict::bad;
 	}
 
+	/* A region is not in sync any more, but no leg has failed: they may differ there. */
+	void differ() noexcept { in_sync_ = false; }
+
 	/**
 	 * plan() - how to bring a region in sync
 	 * @region: its number

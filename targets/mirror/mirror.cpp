@@ -36,9 +36,10 @@ public:
 		kdm_bio *bio;
 		u64 sector;
 		bio_kind kind;
-		u32 legs;   /* mask of those that a write goes to, or a read was tried on */
-		u32 leg;    /* that a read is on */
-		u32 failed; /* mask of those that a write failed on */
+		u32 legs;    /* mask of those that a write goes to, or a read was tried on */
+		u32 leg;     /* that a read is on */
+		u32 failed;  /* mask of those that a write failed on */
+		u32 refused; /* mask of those of them that would not have it */
 		bool discards;
 	};
 
@@ -126,11 +127,12 @@ private:
 	void unblock() noexcept;
 	void try_held_again() noexcept;
 	void hurry() noexcept;
-	mirror::verdict failed(per_bio &p) noexcept;
+	[[nodiscard]] bool is_misplaced(const per_bio &p) const noexcept;
+	mirror::verdict failed(per_bio &p, bool misplaced) noexcept;
 	bool flush_legs() noexcept;
 	void refuse(dm::bio b, mirror::verdict v) noexcept;
 	void let_go() noexcept;
-	static void written(void *context, u32 failed) noexcept;
+	static void written(void *context, u32 failed, u32 refused) noexcept;
 	void has_dirty(u64 first, u64 end) noexcept;
 	void mark_all(u64 first, u64 end) noexcept;
 	int read_log(u64 &nr_known) noexcept;
@@ -437,8 +439,8 @@ kdm_ended kmirror::end_io(dm::bio b, per_bio &p, int &error) noexcept
 	if (p.leg == mirror::legs::none)
 		return KDM_DONE;
 	legs_.end_read(p.leg);
-	/* A device may refuse to read ahead. */
-	if (error == 0 || error == -KDM_EOPNOTSUPP || b.reads_ahead())
+	/* A device may refuse to read ahead, or to where the caller wants it. */
+	if (error == 0 || error == -KDM_EOPNOTSUPP || error == -kcopyd::einval || b.reads_ahead())
 		return KDM_DONE;
 
 	const dm::locked l(lock_);
@@ -454,7 +456,7 @@ kdm_ended kmirror::end_io(dm::bio b, per_bio &p, int &error) noexcept
 }
 
 /* All legs have done a write, or failed. In any context. */
-void kmirror::written(void *context, u32 failed) noexcept
+void kmirror::written(void *context, u32 failed, u32 refused) noexcept
 {
 	per_bio &p = *static_cast<per_bio *>(context);
 	kmirror &m = *p.of;
@@ -464,6 +466,7 @@ void kmirror::written(void *context, u32 failed) noexcept
 		if ((p.legs & 1U << i) == 0)
 			continue;
 		p.failed |= (failed >> place & 1) << i;
+		p.refused |= (refused >> place & 1) << i;
 		place++;
 	}
 	{
@@ -629,8 +632,20 @@ void kmirror::refuse(dm::bio b, mirror::verdict v) noexcept
 		b.end(-KDM_EIO);
 }
 
+/* Is it the caller's fault, who has the data where a leg cannot have it from? */
+bool kmirror::is_misplaced(const per_bio &p) const noexcept
+{
+	if (p.kind != bio_kind::write || p.discards)
+		return false;
+	for (u32 i = 0; i < args_.nr_legs; i++) {
+		if ((p.refused & 1U << i) != 0 && !dm::bio(p.bio).suits(leg_[i]))
+			return true;
+	}
+	return false;
+}
+
 /* What becomes of a write or a flush that not all legs have done. Under the lock. */
-mirror::verdict kmirror::failed(per_bio &p) noexcept
+mirror::verdict kmirror::failed(per_bio &p, bool misplaced) noexcept
 {
 	const bool log_failed = log_health_ != mirror::log_health::alive;
 	const u64 region = region_of(p.sector);
@@ -647,6 +662,12 @@ mirror::verdict kmirror::failed(per_bio &p) noexcept
 		changed_.add(region);
 		dirtied_ = true;
 	}
+	/* Some may have it, or part of it: they are to be the same again. */
+	if (misplaced) {
+		legs_.differ();
+		again_ = true;
+		return mirror::verdict::bad;
+	}
 	return legs_.wrote(mirror::leg_error::write, p.legs, p.failed, log_failed, event_);
 }
 
@@ -661,15 +682,18 @@ void kmirror::deal_with_failed() noexcept
 	}
 	while (const dm::bio b = bios.pop()) {
 		per_bio &p = b.data<kmirror>();
+		const bool misplaced = is_misplaced(p);
 		mirror::verdict v = mirror::verdict::good;
 
 		{
 			const dm::locked l(lock_);
 
-			v = failed(p);
+			v = failed(p, misplaced);
 		}
 		if (v == mirror::verdict::good)
 			b.end(0);
+		else if (misplaced)
+			b.end(-kcopyd::einval);
 		else if (p.discards)
 			b.end(-KDM_EOPNOTSUPP);
 		else
@@ -994,6 +1018,7 @@ void kmirror::write(dm::bio b) noexcept
 		const u64 region = region_of(p.sector);
 
 		p.failed = 0;
+		p.refused = 0;
 		if (p.kind == bio_kind::write) {
 			const bool in_sync = log_.in_sync(region);
 

@@ -195,6 +195,7 @@ if ((${#scenarios[@]})); then
 		fio)	tests/qemu/deps.sh fio
 			programs+=(--add "$(command -v fio)") ;;
 		log-writes) programs+=(--kmod dm-log-writes) ;;
+		refused) programs+=(--kmod target_core_iblock --kmod tcm_loop) ;;
 		esac
 	done
 	build "$kernel"

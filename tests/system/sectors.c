@@ -3,8 +3,9 @@
  * sectors: fills block devices with sectors that each carry a seed and a number
  * of their own, and says of the first sector that is wrong what it is instead.
  *
- *	sectors fill DEVICE SEED [FIRST COUNT [NUMBER]]
+ *	sectors fill DEVICE SEED [FIRST COUNT [NUMBER]] [--memory OFFSET]
  *	sectors check DEVICE SEED [FIRST COUNT [NUMBER]] [--other SEED FIRST+COUNT]...
+ *		[--memory OFFSET]
  *	sectors prefix DEVICE SEED [FIRST COUNT [NUMBER]] --then SEED
  *
  * Sectors FIRST to FIRST + COUNT - 1, unless given the whole device, have the
@@ -12,7 +13,8 @@
  * --other are to have that seed, and their own position as their number; so are
  * those from somewhere to the end, with --then: that place is printed. Seed 0
  * stands for what was never written (zeroes, and ones on zoned devices), seed -
- * after --other for anything. A sector has 512 bytes.
+ * after --other for anything. A sector has 512 bytes. With --memory, the data is
+ * so many bytes behind a page's begin in memory.
  *
  * All I/O is direct: the page cache does not know what kcopyd has written.
  */
@@ -70,7 +72,7 @@ static const char *describe(const uint64_t *words)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed, first = 0, count = 0, shift = 0, at, end, then = 0;
+	uint64_t seed, first = 0, count = 0, shift = 0, at, end, then = 0, memory = 0;
 	struct other others[MAX_OTHERS];
 	const char *device;
 	void *buffer;
@@ -80,7 +82,7 @@ int main(int argc, char **argv)
 
 	if (argc < 4 || (strcmp(argv[1], "fill") && strcmp(argv[1], "check") &&
 			 strcmp(argv[1], "prefix")))
-		die("usage: sectors fill|check|prefix DEVICE SEED [FIRST COUNT [NUMBER]] [--other SEED FIRST+COUNT]... [--then SEED]");
+		die("usage: sectors fill|check|prefix DEVICE SEED [FIRST COUNT [NUMBER]] [--other SEED FIRST+COUNT]... [--then SEED] [--memory OFFSET]");
 	fill = !strcmp(argv[1], "fill");
 	prefix = !strcmp(argv[1], "prefix");
 	device = argv[2];
@@ -112,6 +114,10 @@ int main(int argc, char **argv)
 		then = number(argv[i + 1]);
 		i += 2;
 	}
+	if (i + 2 == argc && !strcmp(argv[i], "--memory")) {
+		memory = number(argv[i + 1]);
+		i += 2;
+	}
 	if (i != argc)
 		die("sectors: what is '%s'?", argv[i]);
 
@@ -120,8 +126,9 @@ int main(int argc, char **argv)
 		die("%s: %s", device, strerror(errno));
 	if (!count)
 		count = lseek(fd, 0, SEEK_END) / SECTOR - first;
-	if (posix_memalign(&buffer, 4096, BUFFER))
+	if (posix_memalign(&buffer, 4096, BUFFER + memory))
 		die("sectors: no memory");
+	buffer += memory;
 
 	end = first + count;
 	for (at = first; at < end; at += BUFFER / SECTOR) {

@@ -197,6 +197,19 @@ TEST(legs, flush_errors_are_not_forgotten)
 	EXPECT_EQ(health(l), "AF");
 }
 
+/* A write that was refused may be on some: that is no failure, but all are made the same. */
+TEST(legs, differ)
+{
+	legs l(of(2, true), true);
+
+	l.differ();
+	EXPECT_EQ(l.complete(), 3U);
+	EXPECT_EQ(health(l), "AA");
+	EXPECT_EQ(l.before_write(false, false), verdict::good);
+	EXPECT_TRUE(l.all_in_sync()) << "users are told";
+	EXPECT_FALSE(l.all_in_sync());
+}
+
 /* What becomes of a write that failed on some, as mainline does it. */
 TEST(legs, verdicts)
 {

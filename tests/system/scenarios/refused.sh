@@ -99,6 +99,67 @@ log() {
 	is D
 }
 
+lio=/sys/kernel/config/target
+lio_disk=$lio/loopback/naa.6001405000000001/tpgt_1
+
+# exports DEVICE : sets sd to a SCSI disk of it, which hands on data that is anywhere in memory
+exports() {
+	local i=0
+	modprobe sd_mod
+	modprobe target_core_iblock && modprobe tcm_loop || fail 'no LIO'
+	mkdir -p $lio/core/iblock_0/m $lio_disk/lun/lun_0 &&
+		echo "udev_path=$1" >$lio/core/iblock_0/m/control &&
+		echo 1 >$lio/core/iblock_0/m/enable &&
+		echo naa.6001405000000002 >$lio_disk/nexus &&
+		ln -s $lio/core/iblock_0/m $lio_disk/lun/lun_0/m || fail 'no SCSI disk'
+	while :; do
+		sd=$(ls -d /sys/bus/scsi/devices/*/block/* 2>/dev/null)
+		sd=/dev/${sd##*/}
+		[ ! -b "$sd" ] || break
+		i=$((i + 1))
+		[ $i -lt 100 ] || fail 'no SCSI disk'
+		sleep 0.1
+	done
+}
+
+exports_no_more() {
+	rm $lio_disk/lun/lun_0/m && rmdir $lio_disk/lun/lun_0 $lio_disk ${lio_disk%/*} &&
+		rmdir $lio/core/iblock_0/m $lio/core/iblock_0 || fail 'the SCSI disk stays'
+}
+
+# That legs cannot have data from where a caller has it is no failure of theirs, be it that
+# one of them can. Kernels that do not mind write it.
+misplaced() {
+	local n
+	dm m "0 32768 kmirror core 2 1024 nosync 2 /dev/na 0 $1 0"
+	fill /dev/mapper/m 3
+	exports /dev/mapper/m
+	for n in 1 2 3 4 5 6 7 8; do
+		sectors fill $sd 4 1000 16 --memory 4
+		sectors check $sd 3 $((n * 2048)) 16 --memory 4
+	done
+	for n in 1 2 3 4 5 6 7 8 9; do
+		! dmsetup status m | grep -q ' 32/32 ' || break
+		sleep 1
+	done
+	is '32/32 1 AA 1 core'
+	exports_no_more
+	dd if=/dev/na bs=512 count=32768 iflag=direct 2>/dev/null | md5sum >/tmp/sum
+	dd if=$1 bs=512 count=32768 iflag=direct 2>/dev/null | md5sum | cmp - /tmp/sum ||
+		fail 'the legs differ'
+}
+
+# The disks of null_blk do not mind.
+misplaced_loop() {
+	modprobe loop
+	dd if=/dev/zero of=/tmp/loop bs=1M count=16 2>/dev/null
+	loop=$(losetup -f) && losetup "$loop" /tmp/loop || fail 'no loop device'
+	misplaced "$loop"
+	no_dm
+	losetup -d "$loop"
+	rm /tmp/loop
+}
+
 # each NAME FUNCTION
 each() {
 	local name
@@ -121,6 +182,7 @@ each 'flushes' flushes
 each 'zeroes' zeroes
 each 'writes of a leg of a mirror' leg
 each 'writes of the log of a mirror' log
+each 'what one leg of a mirror cannot have' misplaced_loop
 for name in kcopyd-mirror kcopyd_refuse kcopyd-dm; do
 	rmmod $name || echo "FAILED  $scenario: $name cannot be unloaded"
 done
