@@ -397,9 +397,14 @@ kdm_ended ksnapshot::end_io(dm::bio, per_bio &p, int &error) noexcept
 		slot *s = p.writes;
 
 		p.writes = nullptr;
-		s->error = error;
-		s->is = slot::state::ended;
 		worker_.wake();
+		if (error != 0) {
+			/* It is a write like any other one that fails: there is what was there. */
+			s->bio = nullptr;
+			s->is = slot::state::starts;
+			return KDM_DONE;
+		}
+		s->is = slot::state::ended;
 		return KDM_KEPT;
 	}
 	return KDM_DONE;
