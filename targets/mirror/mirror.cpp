@@ -129,7 +129,8 @@ private:
 	void hurry() noexcept;
 	[[nodiscard]] bool is_misplaced(const per_bio &p) const noexcept;
 	mirror::verdict failed(per_bio &p, bool misplaced) noexcept;
-	bool flush_legs() noexcept;
+	void flush_legs() noexcept;
+	[[nodiscard]] bool flush_failed() noexcept;
 	void refuse(dm::bio b, mirror::verdict v) noexcept;
 	void let_go() noexcept;
 	static void written(void *context, u32 failed, u32 refused) noexcept;
@@ -183,6 +184,7 @@ private:
 	bool suspending_ = true;
 	bool paused_ = false;
 	bool again_ = false; /* regions that could not be copied are tried once more */
+	bool flush_failed_ = false;
 	u64 limit_kib_ = 0;
 
 	/* The worker's, and theirs that wait for it. */
@@ -193,7 +195,6 @@ private:
 	u64 clean_at_ = 0;
 	bool dirtied_ = false; /* a write waits for the log to be written */
 	bool clean_now_ = false;
-	bool flush_failed_ = false;
 	bool header_failed_ = false; /* it is still to be written */
 	bool hurries_ = false;	     /* its client has no limit */
 	bool started_ = false;
@@ -473,6 +474,8 @@ void kmirror::written(void *context, u32 failed, u32 refused) noexcept
 		const dm::locked l(m.lock_);
 
 		if (p.failed != 0) {
+			/* In time for clean(), which may be waiting for a later one that does well. */
+			m.flush_failed_ |= p.kind == bio_kind::flush;
 			m.failed_.add(dm::bio(p.bio));
 			m.worker_.wake();
 			return;
@@ -506,7 +509,7 @@ void kmirror::work() noexcept
 	while (const dm::bio b = go.pop())
 		write(b);
 	tell();
-	if (!stopped_ && ((dirty_first_ < dirty_end_ && !flush_failed_) || waits_for_log()))
+	if (!stopped_ && ((dirty_first_ < dirty_end_ && !flush_failed()) || waits_for_log()))
 		worker_.wake_in(clean_ms);
 }
 
@@ -650,10 +653,8 @@ mirror::verdict kmirror::failed(per_bio &p, bool misplaced) noexcept
 	const bool log_failed = log_health_ != mirror::log_health::alive;
 	const u64 region = region_of(p.sector);
 
-	if (p.kind == bio_kind::flush) {
-		flush_failed_ = true;
+	if (p.kind == bio_kind::flush)
 		return legs_.wrote(mirror::leg_error::flush, p.legs, p.failed, log_failed, event_);
-	}
 	writes_to(region)--;
 	/* A discard may be lost, but not by all. */
 	if (p.discards)
@@ -893,14 +894,14 @@ void kmirror::mark(dm::held_bios &go) noexcept
 	}
 }
 
-bool kmirror::flush_legs() noexcept
+void kmirror::flush_legs() noexcept
 {
 	u32 failed = 0;
 
 	for (u32 i = 0; i < args_.nr_legs; i++)
 		failed |= io_.flush(leg_[i]) != 0 ? 1U << i : 0;
 	if (failed == 0)
-		return true;
+		return;
 
 	const dm::locked l(lock_);
 
@@ -908,7 +909,14 @@ bool kmirror::flush_legs() noexcept
 	(void)legs_.wrote(mirror::leg_error::flush, legs_.all(), failed,
 			  log_health_ != mirror::log_health::alive, event_);
 	flush_failed_ = true;
-	return false;
+}
+
+/* Has one failed, be it a user's? */
+bool kmirror::flush_failed() noexcept
+{
+	const dm::locked l(lock_);
+
+	return flush_failed_;
 }
 
 /*
@@ -922,7 +930,7 @@ void kmirror::clean() noexcept
 	const u64 end = dirty_end_;
 	bool any = false;
 
-	if (first >= end || stopped_ || flush_failed_ || (now < clean_at_ && !clean_now_))
+	if (first >= end || stopped_ || flush_failed() || (now < clean_at_ && !clean_now_))
 		return;
 	clean_at_ = now + clean_ms;
 	dirty_first_ = ~0ULL;
@@ -940,11 +948,12 @@ void kmirror::clean() noexcept
 			any = true;
 		}
 	}
-	if (!any || flush_legs())
+	if (!any)
 		return;
-
+	flush_legs();
 	/* Which of them it was is not known any more: none is. */
-	mark_all(first, end);
+	if (flush_failed())
+		mark_all(first, end);
 }
 
 /* In the log on disk too, before somebody takes a region for marked there and writes. */

@@ -53,11 +53,21 @@ flushes() {
 	expect failed 0 0x1
 }
 
-# Then it gets them as data. The first one asked for is not the last.
-zeroes() {
+# a_loop : sets loop to a device of 16 MiB
+a_loop() {
 	modprobe loop
 	dd if=/dev/zero of=/tmp/loop bs=1M count=16 2>/dev/null
 	loop=$(losetup -f) && losetup "$loop" /tmp/loop || fail 'no loop device'
+}
+
+no_loop() {
+	losetup -d "$loop"
+	rm /tmp/loop
+}
+
+# Then it gets them as data. The first one asked for is not the last.
+zeroes() {
+	a_loop
 	fill "$loop" 2
 	refuses zero "$loop"
 	dd if=/dev/zero of=/dev/na bs=1M seek=4 count=8 conv=notrunc 2>/dev/null
@@ -66,8 +76,7 @@ zeroes() {
 	check /dev/mapper/r 1 24576 8192
 	cmp -n 8388608 /dev/mapper/r /dev/zero 4194304 0 || fail 'no zeroes'
 	dmsetup remove r --noudevsync
-	losetup -d "$loop"
-	rm /tmp/loop
+	no_loop
 }
 
 # is TEXT : at the end of the mirror's state
@@ -97,6 +106,35 @@ log() {
 	refuses write
 	fill /dev/mapper/m 4 5000 8
 	is D
+}
+
+# region : the first one of the log, 1 if it is clean
+region() {
+	echo $(($(dd if=/dev/nl bs=512 skip=2 count=1 iflag=direct 2>/dev/null | od -An -tu1 -N 1) & 1))
+}
+
+# A user's flush fails while the mirror waits for one of its own, and that one does well.
+flush_meanwhile() {
+	local sync
+	no_null_blk nb nc
+	null_blk nb cache_size=1
+	null_blk nc cache_size=1
+	null_blk nl size=1
+	dm stuck '0 32768 linear /dev/nb 0'
+	refuses flush /dev/nc
+	dm m '0 32768 kmirror disk 3 /dev/nl 1024 nosync 2 /dev/mapper/stuck 0 /dev/mapper/r 0'
+	fill /dev/mapper/m 3 0 8
+	dmsetup suspend stuck --noudevsync || fail 'it goes on'
+	sync /dev/mapper/m &
+	sync=$!
+	sleep 3
+	[ -d /proc/$sync ] && [ "$(region)" = 0 ] || fail 'it was too slow'
+	refuses discard /dev/nc
+	dmsetup resume stuck --noudevsync || fail 'it is stuck'
+	wait $sync
+	sleep 3
+	is 'AF 3 disk [0-9:]* A'
+	[ "$(region)" = 0 ] || fail 'what may be lost is clean'
 }
 
 lio=/sys/kernel/config/target
@@ -149,15 +187,27 @@ misplaced() {
 		fail 'the legs differ'
 }
 
-# The disks of null_blk do not mind.
-misplaced_loop() {
-	modprobe loop
-	dd if=/dev/zero of=/tmp/loop bs=1M count=16 2>/dev/null
-	loop=$(losetup -f) && losetup "$loop" /tmp/loop || fail 'no loop device'
+# Its disk minds, those of null_blk do not.
+misplaced_leg() {
+	a_loop
 	misplaced "$loop"
 	no_dm
-	losetup -d "$loop"
-	rm /tmp/loop
+	no_loop
+}
+
+# A chunk that cannot be written as a whole is what it was.
+misplaced_chunk() {
+	local seed=1
+	a_loop
+	dm snap "0 32768 ksnapshot /dev/na $loop P 16"
+	exports /dev/mapper/snap
+	! sectors fill $sd 4 1024 16 --memory 4 || seed=4
+	exports_no_more
+	check /dev/mapper/snap 1 --other $seed 1024+16
+	fill /dev/mapper/snap 5 1024 16
+	check /dev/mapper/snap 1 --other 5 1024+16
+	no_dm
+	no_loop
 }
 
 # each NAME FUNCTION
@@ -174,7 +224,8 @@ each() {
 	no_null_blks
 }
 
-modprobe kcopyd-mirror && modprobe kcopyd_refuse || fail 'no kcopyd-mirror or kcopyd_refuse'
+modprobe kcopyd-mirror && modprobe kcopyd-snapshot && modprobe kcopyd_refuse ||
+	fail 'no kcopyd-mirror, kcopyd-snapshot or kcopyd_refuse'
 each 'writes' writes
 each 'reads' reads
 each 'reading back' reads_back
@@ -182,7 +233,9 @@ each 'flushes' flushes
 each 'zeroes' zeroes
 each 'writes of a leg of a mirror' leg
 each 'writes of the log of a mirror' log
-each 'what one leg of a mirror cannot have' misplaced_loop
-for name in kcopyd-mirror kcopyd_refuse kcopyd-dm; do
+each "a user's flush of a mirror" flush_meanwhile
+each 'what one leg of a mirror cannot have' misplaced_leg
+each 'what the COW device of a snapshot cannot have' misplaced_chunk
+for name in kcopyd-mirror kcopyd-snapshot kcopyd_refuse kcopyd-dm; do
 	rmmod $name || echo "FAILED  $scenario: $name cannot be unloaded"
 done
