@@ -117,14 +117,18 @@ public:
 	 * before_write() - may a write begin?
 	 * @in_sync: is its region in sync?
 	 * @log_failed: could the log not be written?
+	 * @log_stale: not even once: on disk, any region may be in sync
 	 */
-	[[nodiscard]] verdict before_write(bool in_sync, bool log_failed) const noexcept
+	[[nodiscard]] verdict before_write(bool in_sync, bool log_failed,
+					   bool log_stale) const noexcept
 	{
+		const bool by_log = in_sync || log_stale;
+
 		if (!handle_errors_)
 			return verdict::good;
-		if (in_sync ? !log_failed : keep_log_ || healthy() == all())
-			return verdict::good;
-		return in_sync && keep_log_ ? verdict::bad : waits();
+		if (by_log && log_failed)
+			return keep_log_ ? verdict::bad : waits();
+		return in_sync || keep_log_ || healthy() == all() ? verdict::good : waits();
 	}
 
 	/**

@@ -1031,7 +1031,8 @@ void kmirror::write(dm::bio b) noexcept
 		if (p.kind == bio_kind::write) {
 			const bool in_sync = log_.in_sync(region);
 
-			v = legs_.before_write(in_sync, log_health_ != mirror::log_health::alive);
+			v = legs_.before_write(in_sync, log_health_ != mirror::log_health::alive,
+					       header_failed_);
 			p.legs = legs_.write_to(in_sync);
 			if (v != mirror::verdict::good)
 				writes_to(region)--;

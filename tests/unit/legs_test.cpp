@@ -205,7 +205,7 @@ TEST(legs, differ)
 	l.differ();
 	EXPECT_EQ(l.complete(), 3U);
 	EXPECT_EQ(health(l), "AA");
-	EXPECT_EQ(l.before_write(false, false), verdict::good);
+	EXPECT_EQ(l.before_write(false, false, false), verdict::good);
 	EXPECT_TRUE(l.all_in_sync()) << "users are told";
 	EXPECT_FALSE(l.all_in_sync());
 }
@@ -264,14 +264,15 @@ TEST(legs, one_stays_complete)
 
 TEST(legs, verdicts_before)
 {
-	const auto may = [](const mirror::args &a, bool in_sync, bool log_failed, u32 failed) {
+	const auto may = [](const mirror::args &a, bool in_sync, bool log_failed, u32 failed,
+			    bool log_stale = false) {
 		legs l(a, true);
 
 		for (u32 i = 0; i < l.size(); i++) {
 			if ((failed >> i & 1) != 0)
 				l.failed(i, leg_error::write);
 		}
-		return l.before_write(in_sync, log_failed);
+		return l.before_write(in_sync, log_failed, log_stale);
 	};
 
 	for (const bool in_sync : { false, true }) {
@@ -285,6 +286,10 @@ TEST(legs, verdicts_before)
 	EXPECT_EQ(may(of(2, true), true, false, 1), verdict::good);
 	EXPECT_EQ(may(of(2, true), false, false, 1), verdict::hold);
 	EXPECT_EQ(may(of(2, true), false, true, 0), verdict::good);
+	/* The disk has another log still, for which a region may be clean. */
+	EXPECT_EQ(may(of(2), false, true, 0, true), verdict::good);
+	EXPECT_EQ(may(of(2, true), false, true, 0, true), verdict::hold);
+	EXPECT_EQ(may(of(2, true, true), false, true, 0, true), verdict::bad);
 }
 
 /*
@@ -354,7 +359,7 @@ private:
 		u32 not_by = 0;
 		bool event = false;
 
-		if (l.before_write(in_sync, false) != verdict::good)
+		if (l.before_write(in_sync, false, false) != verdict::good)
 			return;
 		const u32 to = l.write_to(in_sync);
 

@@ -454,6 +454,29 @@ log_is_dead() {
 	log_failed || fail "state: $(dmsetup status m)"
 }
 
+# What another log says that is still there holds a write to what is not in sync, too.
+log_is_stale() {
+	local write
+	fill /dev/na 1
+	mirror 'disk 3 /dev/nl 1024 nosync' '/dev/na /dev/nb' handle_errors
+	remove
+	bad nl 0 100
+	slow 300
+	mirror 'disk 3 /dev/nl 1024 sync' '/dev/na /dev/mapper/slow' handle_errors
+	message pause
+	log_failed || fail "state: $(dmsetup status m)"
+	! all_in_sync || fail 'all was copied before it could be told'
+	fill /dev/mapper/m 2 65000 8 &
+	write=$!
+	sleep 2
+	[ -d /proc/$write ] || fail 'the write was not held'
+	check /dev/na 1 65000 8
+	good nl 0 100
+	until_ 30 ended $write
+	wait $write || fail 'the write failed'
+	check /dev/na 2 65000 8
+}
+
 # It cannot be read, and then it is written: it is as good as a new one.
 log_is_begun() {
 	dm bad '0 2048 error'
@@ -665,6 +688,7 @@ each 'what cannot be copied is not in sync' bad_sync
 each 'the log fails' bad_log
 each 'the log fails for a while, and a write waits' log_holds
 each 'the log is dead from the beginning' log_is_dead
+each 'the log is that of another time, and a write waits' log_is_stale
 each 'a log that cannot be read is begun anew' log_is_begun
 each 'messages' messages
 each 'a rate' limited
