@@ -613,7 +613,8 @@ EXPORT_SYMBOL_GPL(kdm_bio_sectors);
  * @bio: the bio, with data
  * @dev: the device
  *
- * Newer kernels leave it to the disk to look: the bio fails with -EINVAL there.
+ * Newer kernels leave it to the disk to look: the bio fails with -EINVAL there. Without
+ * pieces of whole sectors kdm_io_to_all() refuses it.
  *
  * Context: Any.
  * Return: true or false.
@@ -621,7 +622,7 @@ EXPORT_SYMBOL_GPL(kdm_bio_sectors);
 int kdm_bio_suits(const struct kdm_bio *bio, const struct kdm_dev *dev)
 {
 	const struct bio *b = const_bio_of(bio);
-	const unsigned int mask = bdev_dma_alignment(dev_of(dev)->bdev);
+	const unsigned int mask = bdev_dma_alignment(dev_of(dev)->bdev) | (SECTOR_SIZE - 1);
 	struct bvec_iter at;
 	struct bio_vec v;
 

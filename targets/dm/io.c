@@ -171,6 +171,19 @@ static void to_all_done_masks(unsigned long error, unsigned long unsup, void *da
 	written->fn(written->context, error | unsup, unsup);
 }
 
+/* dm-io of older kernels counts whole sectors of each piece, and would never end. */
+static bool is_in_sectors(struct bio *b)
+{
+	struct bvec_iter at;
+	struct bio_vec v;
+
+	bio_for_each_segment(v, b, at) {
+		if (v.bv_len % SECTOR_SIZE)
+			return false;
+	}
+	return true;
+}
+
 /**
  * kdm_io_to_all() - do to several places what a bio is for
  * @io: what I/O needs
@@ -211,6 +224,10 @@ void kdm_io_to_all(struct kdm_io *io, struct kdm_bio *bio, unsigned int nr,
 	if (bio_op(b) == REQ_OP_FLUSH)
 		request.bi_opf = REQ_OP_WRITE | REQ_PREFLUSH;
 	if (bio_has_data(b)) {
+		if (!is_in_sectors(b)) {
+			written->fn(written->context, ~0U, ~0U);
+			return;
+		}
 		request.mem.type = DM_IO_BIO;
 		request.mem.ptr.bio = b;
 	}

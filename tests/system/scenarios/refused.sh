@@ -166,15 +166,17 @@ exports_no_more() {
 }
 
 # That legs cannot have data from where a caller has it is no failure of theirs, be it that
-# one of them can. Kernels that do not mind write it.
+# one of them can. Kernels that do not mind write it, if it is no more than a sector: it is in
+# one piece.
 misplaced() {
 	local n
 	dm m "0 32768 kmirror core 2 1024 nosync 2 /dev/na 0 $1 0"
 	fill /dev/mapper/m 3
 	exports /dev/mapper/m
 	for n in 1 2 3 4 5 6 7 8; do
+		sectors fill $sd 4 1000 1 --memory 4
 		sectors fill $sd 4 1000 16 --memory 4
-		sectors check $sd 3 $((n * 2048)) 16 --memory 4
+		sectors check $sd 3 $((n * 2048)) 1 --memory 4
 	done
 	for n in 1 2 3 4 5 6 7 8 9; do
 		! dmsetup status m | grep -q ' 32/32 ' || break
