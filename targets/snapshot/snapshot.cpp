@@ -212,6 +212,8 @@ dm::held_bios *ksnapshot::waits_with(u64 chunk) noexcept
 		return &origins_;
 	if (slot *s = slot_of(chunk))
 		return &s->origins;
+	/* Without what this changes it is not to be resumed later. */
+	missed_ |= failed_;
 	if (is_ != condition::active || exceptions_.find(chunk))
 		return nullptr;
 

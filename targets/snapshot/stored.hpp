@@ -160,6 +160,8 @@ protected:
 	bool taken_ = false;   /* another one has what it has, or will: it stays until then */
 	bool merges_ = false;  /* what a merge says that it does alone */
 	bool dropped_ = false; /* the store says that it is invalid */
+	bool failed_ = false;  /* it could not be resumed the last time */
+	bool missed_ = false;  /* and the origin has changed since */
 
 	/* Of those that load. */
 	const char *wrong_ = nullptr;
@@ -669,6 +671,7 @@ inline int stored::preresume() noexcept
 
 	stored *from = nullptr;
 	bool known = false; /* the store says that it is invalid */
+	bool missed = false;
 	int r = take_over(from);
 
 	if (r != 0) {
@@ -683,10 +686,15 @@ inline int stored::preresume() noexcept
 	if (!loaded_ && args_.persistent && !was_invalid_) {
 		r = open_store();
 		known = was_invalid_;
+		/* One that is begun only now is of now. */
+		missed = !known && !fresh_;
 	}
 	{
 		const locked l;
 
+		missed &= missed_;
+		was_invalid_ |= missed;
+		failed_ = r != 0;
 		if (from)
 			release_taken(*from, r != 0);
 		is_ = r != 0	   ? condition::idle :
@@ -698,8 +706,9 @@ inline int stored::preresume() noexcept
 	ksnapshot_wake();
 	loaded_ = r == 0;
 	worker_.wake();
-	if (was_invalid_)
-		target_.log("the snapshot on %s was invalid before", cow_.name());
+	if (r == 0 && was_invalid_)
+		target_.log("the snapshot on %s %s", cow_.name(),
+			    missed ? "has missed writes to the origin" : "was invalid before");
 	return r;
 }
 

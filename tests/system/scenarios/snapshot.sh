@@ -747,6 +747,33 @@ bad_store() {
 	dmesg | grep -q 'exceptions that there cannot be' || fail "log: $(dmesg | tail -n 2)"
 }
 
+# One that could not be resumed, and then can be, has missed what was written meanwhile. There is
+# nothing to miss for one that is new.
+missed() {
+	snapshot P 16
+	changed
+	dmsetup remove snap --noudevsync
+	for new in '' new; do
+		[ -z "$new" ] || wipe /dev/nb
+		dmsetup create snap --notable --noudevsync
+		dmsetup load snap --table '0 65536 ksnapshot /dev/na /dev/nb P 16' || fail 'not loaded'
+		bad nb 0 7
+		! dmsetup resume snap --noudevsync 2>/dev/null || fail 'resumed without a store'
+		fill /dev/mapper/origin 1 30000 8
+		good nb 0 7
+		dmsetup resume snap --noudevsync || fail 'it cannot be resumed'
+		dmsetup mknodes snap
+		if [ -n "$new" ]; then
+			status_is '32/65536 32'
+		else
+			status_is Invalid
+			again 'ksnapshot /dev/na /dev/nb P 16'
+			status_is Invalid
+		fi
+		dmsetup remove snap --noudevsync
+	done
+}
+
 # A COW device that hangs is no reason for other snapshots not to come and go.
 cow_hangs() {
 	local before write remove other i=0
@@ -826,6 +853,7 @@ each 'one of a transient snapshot' transient_takes_over
 each 'one whose store has grown' takes_over_grown
 each 'an invalid one stays so' stays_invalid
 each 'one that is full is invalid before the origin changes' full_in_order
+each 'one that was resumed too late' missed
 each 'a COW device that hangs, and another one' cow_hangs
 each 'of an origin that cannot be written' protected
 each 'a merge' merge
