@@ -95,7 +95,7 @@ static int type_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *stat
 	const int before = blk_status_to_errno(*status);
 	int error = before;
 
-	/* A bio that is kept may be gone already, and *status with it. */
+	/* One that is kept may have been ended by somebody else already. */
 	if (ops_of(ti)->end_io(ti->private, (struct kdm_bio *)bio, per_bio(ti, bio), &error) ==
 	    KDM_KEPT)
 		return DM_ENDIO_INCOMPLETE;

@@ -323,7 +323,7 @@ void kmirror::table(kdm_text &text) const noexcept
 }
 
 /*
- * rate KIB	so many KiB a second are copied at most, to all legs together; 0: no limit
+ * rate KIB	so many KiB a second are copied at most, each to all legs; 0: no limit
  * pause	nothing is copied
  * resume	it goes on, also with regions that could not be copied
  * state	what is said by the above
