@@ -278,7 +278,6 @@ kdm_mapped ksnapshot::map(dm::bio b, per_bio &p) noexcept
 	}
 	p.sector = b.sector(target_);
 	b.trim(static_cast<u32>(args_.chunk_sectors - p.sector % args_.chunk_sectors));
-	b.save(p.place);
 	{
 		const locked l;
 
@@ -373,6 +372,7 @@ way ksnapshot::copy_first(dm::bio b, per_bio &p, u64 chunk) noexcept
 	if (!s) {
 		own_.add(b);
 	} else if (b.op() == KDM_WRITE && covers(b, p.sector)) {
+		b.save(p.place);
 		p.writes = s;
 		s->bio = b.get();
 	} else {
