@@ -70,8 +70,6 @@ public:
 	{
 	}
 
-	[[nodiscard]] constexpr u32 size() const noexcept { return nr_; }
-
 	/* A mask of all legs; of those that are complete; of those with nothing wrong. */
 	[[nodiscard]] constexpr u32 all() const noexcept { return (1U << nr_) - 1; }
 	[[nodiscard]] u32 complete() const noexcept { return load(complete_); }

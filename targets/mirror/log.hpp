@@ -190,7 +190,6 @@ public:
 	}
 
 	[[nodiscard]] constexpr u64 size() const noexcept { return nr_; }
-	[[nodiscard]] constexpr const unsigned char *bytes() const noexcept { return bytes_; }
 
 private:
 	[[nodiscard]] constexpr u32 word_of(u64 region) const noexcept
@@ -291,9 +290,10 @@ public:
 	/**
 	 * region_log() - of a mirror of so many regions
 	 * @memory: bytes_for(@nr_regions) bytes; for a log on disk, the first third of
-	 *	them is what clean_bytes() is later, and receives what the disk has
+	 *	them is what the disk has from log_bits_sector on, in whole words of 32
+	 *	bits: what was read goes there, and from there it is written
 	 *
-	 * It knows nothing before start() or resume().
+	 * It knows nothing before resume().
 	 */
 	constexpr region_log(unsigned char *memory, u64 nr_regions) noexcept
 		: clean_(memory, nr_regions),
@@ -302,11 +302,8 @@ public:
 	{
 	}
 
-	/* Without a log on disk, or where that cannot be read. */
-	constexpr void start(sync s) noexcept { resume(s, 0); }
-
 	/**
-	 * resume() - go on with what is in clean_bytes()
+	 * resume() - go on with what is in the first third of the memory
 	 * @s: what the table says
 	 * @nr_known: so many regions the disk's bits are of; 0 without any
 	 *
@@ -328,7 +325,6 @@ public:
 	{
 		return in_sync_.has(region);
 	}
-	[[nodiscard]] constexpr bool clean(u64 region) const noexcept { return clean_.has(region); }
 	[[nodiscard]] constexpr u64 nr_in_sync() const noexcept { return nr_in_sync_; }
 
 	/*
@@ -388,12 +384,6 @@ public:
 	{
 		nr_in_sync_ -= in_sync_.remove(region) ? 1 : 0;
 		return clean_.remove(region);
-	}
-
-	/* What the disk has from log_bits_sector on, in whole words of 32 bits. */
-	[[nodiscard]] constexpr const unsigned char *clean_bytes() const noexcept
-	{
-		return clean_.bytes();
 	}
 
 private:

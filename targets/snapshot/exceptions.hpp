@@ -71,20 +71,13 @@ enum class removed {
  */
 class exceptions {
 public:
-	/* Of what is complete, and of what is on its way, which is not joined to runs. */
-	enum class kind : u32 {
-		complete = run_bits,
-		pending = 0
-	};
-
 	/**
 	 * exceptions() - an empty table
 	 * @buckets: memory for so many; receives the table
 	 * @nr_buckets: a power of two
-	 * @k: of what kind it is
 	 */
-	constexpr exceptions(run **buckets, u64 nr_buckets, kind k) noexcept
-		: buckets_(buckets), mask_(nr_buckets - 1), shift_(static_cast<u32>(k))
+	constexpr exceptions(run **buckets, u64 nr_buckets) noexcept
+		: buckets_(buckets), mask_(nr_buckets - 1)
 	{
 		for (u64 i = 0; i < nr_buckets; i++)
 			buckets_[i] = nullptr;
@@ -92,17 +85,15 @@ public:
 
 	/*
 	 * How many buckets mainline has for a COW device of so many chunks: no more than
-	 * 2 MiB of them, and an eighth of that for what is on its way.
+	 * 2 MiB of them.
 	 */
-	[[nodiscard]] static constexpr u64 buckets_for(u64 chunks, kind k) noexcept
+	[[nodiscard]] static constexpr u64 buckets_for(u64 chunks) noexcept
 	{
 		constexpr u64 least = 64;
 		u64 most = 2ULL * 1024 * 1024 / sizeof(void *);
 
 		while (most > least && most > chunks)
 			most /= 2;
-		if (k == kind::pending)
-			most = most / 8 > least ? most / 8 : least;
 		return most;
 	}
 
@@ -194,15 +185,15 @@ private:
 	/* The chunks of a run have the same bucket: none has more than 256. */
 	[[nodiscard]] constexpr run **bucket(u64 from) const noexcept
 	{
-		return &buckets_[from >> shift_ & mask_];
+		return &buckets_[from >> run_bits & mask_];
 	}
 
-	[[nodiscard]] constexpr bool together(u64 a, u64 b) const noexcept
+	[[nodiscard]] static constexpr bool together(u64 a, u64 b) noexcept
 	{
-		return shift_ != 0 && a >> shift_ == b >> shift_;
+		return a >> run_bits == b >> run_bits;
 	}
 
-	[[nodiscard]] constexpr bool append(run &to, const run &r) const noexcept
+	[[nodiscard]] static constexpr bool append(run &to, const run &r) noexcept
 	{
 		if (!together(to.from_, r.from_) || r.from_ != to.from_ + to.more_ + 1 ||
 		    r.to_ != to.to_ + to.more_ + 1)
@@ -211,7 +202,7 @@ private:
 		return true;
 	}
 
-	[[nodiscard]] constexpr bool prepend(run &to, const run &r) const noexcept
+	[[nodiscard]] static constexpr bool prepend(run &to, const run &r) noexcept
 	{
 		if (!together(to.from_, r.from_) || r.from_ + 1 != to.from_ || r.to_ + 1 != to.to_)
 			return false;
@@ -223,7 +214,6 @@ private:
 
 	run **buckets_;
 	u64 mask_;
-	u32 shift_;
 };
 
 } /* namespace snapshot */

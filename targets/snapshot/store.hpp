@@ -149,9 +149,6 @@ public:
 			chunks_ = chunks;
 	}
 
-	/* Exceptions of an area. */
-	[[nodiscard]] constexpr u32 per_area() const noexcept { return per_area_; }
-
 	/* The chunk of the exceptions of area number @n. */
 	[[nodiscard]] constexpr u64 area_chunk(u64 n) const noexcept
 	{

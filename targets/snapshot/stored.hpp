@@ -153,7 +153,7 @@ protected:
 	bool overflowed_ = false;
 	bool merge_failed_ = false;
 	bool suspended_ = true;
-	exceptions exceptions_{ nullptr, 0, exceptions::kind::complete };
+	exceptions exceptions_{ nullptr, 0 };
 	store store_{ nullptr, 1, 0 };
 	transient_store transient_{ 1, 0 };
 	bool leaving_ = false; /* it is being destroyed: no more comes, and what has come ends */
@@ -341,9 +341,7 @@ inline int stored::choose_chunk() noexcept
 
 inline int stored::allocate() noexcept
 {
-	constexpr auto complete = exceptions::kind::complete;
-	const u64 chunks = cow_.sectors() / args_.chunk_sectors;
-	const u64 nr_buckets = exceptions::buckets_for(chunks, complete);
+	const u64 nr_buckets = exceptions::buckets_for(cow_.sectors() / args_.chunk_sectors);
 
 	if (const int r = buckets_.allocate(nr_buckets * sizeof(void *)))
 		return r;
@@ -353,7 +351,7 @@ inline int stored::allocate() noexcept
 		if (const int r = scratch_.allocate(chunk_bytes()))
 			return r;
 	}
-	exceptions_ = exceptions(reinterpret_cast<run **>(buckets_.bytes()), nr_buckets, complete);
+	exceptions_ = exceptions(reinterpret_cast<run **>(buckets_.bytes()), nr_buckets);
 	store_ = store(area_.bytes(), args_.chunk_sectors, cow_.sectors());
 	transient_ = transient_store(args_.chunk_sectors, cow_.sectors());
 	return 0;

@@ -105,34 +105,15 @@ TEST(exceptions, removes_at_the_ends_of_a_run)
 	EXPECT_EQ(t.runs, 0U);
 }
 
-/* What is on its way is found by each chunk, and is never part of another one's run. */
-TEST(exceptions, pending_ones_are_not_joined)
-{
-	table t(64, exceptions::kind::pending);
-
-	for (u64 i = 0; i < 200; i++)
-		EXPECT_EQ(t.add(i, i + 1), added::kept);
-	EXPECT_EQ(t.add(7, 0), added::twice);
-	for (u64 i = 0; i < 200; i++) {
-		ASSERT_NE(t.all.find(i), nullptr);
-		EXPECT_EQ(t.all.find(i)->chunks(), 1U);
-		EXPECT_EQ(t.remove(i), removed::last);
-	}
-}
-
 TEST(exceptions, buckets_as_mainline_has_them)
 {
-	constexpr auto complete = exceptions::kind::complete;
-	constexpr auto pending = exceptions::kind::pending;
 	const u64 most = 2ULL * 1024 * 1024 / sizeof(void *);
 
-	EXPECT_EQ(exceptions::buckets_for(0, complete), 64U);
-	EXPECT_EQ(exceptions::buckets_for(127, complete), 64U);
-	EXPECT_EQ(exceptions::buckets_for(128, complete), 128U);
-	EXPECT_EQ(exceptions::buckets_for(1000, complete), 512U);
-	EXPECT_EQ(exceptions::buckets_for(~0ULL, complete), most);
-	EXPECT_EQ(exceptions::buckets_for(1000, pending), 64U);
-	EXPECT_EQ(exceptions::buckets_for(~0ULL, pending), most / 8);
+	EXPECT_EQ(exceptions::buckets_for(0), 64U);
+	EXPECT_EQ(exceptions::buckets_for(127), 64U);
+	EXPECT_EQ(exceptions::buckets_for(128), 128U);
+	EXPECT_EQ(exceptions::buckets_for(1000), 512U);
+	EXPECT_EQ(exceptions::buckets_for(~0ULL), most);
 }
 
 /* Chunks are added and removed at random, in a table and in a map. */

@@ -34,7 +34,7 @@ std::string health(const legs &l)
 {
 	std::string s;
 
-	for (u32 i = 0; i < l.size(); i++)
+	for (u32 i = 0; (l.all() >> i & 1) != 0; i++)
 		s += l.health(i);
 	return s;
 }
@@ -268,7 +268,7 @@ TEST(legs, verdicts_before)
 			    bool log_stale = false) {
 		legs l(a, true);
 
-		for (u32 i = 0; i < l.size(); i++) {
+		for (u32 i = 0; i < a.nr_legs; i++) {
 			if ((failed >> i & 1) != 0)
 				l.failed(i, leg_error::write);
 		}
@@ -306,7 +306,7 @@ public:
 	{
 		args.keep_log = args.handle_errors && below(2) != 0;
 		allowed.fill({ 0 });
-		log.start(mirror::sync::by_log);
+		log.resume(mirror::sync::by_log, 0);
 		for (auto &d : disk) {
 			/* They all have something different, and only the first one counts. */
 			for (u64 &contents : d)

@@ -37,7 +37,12 @@ struct log_in_memory {
 
 	[[nodiscard]] bytes disk() const
 	{
-		return { log.clean_bytes(), log.clean_bytes() + region_set::bytes_for(log.size()) };
+		return { memory.data(), memory.data() + region_set::bytes_for(log.size()) };
+	}
+
+	[[nodiscard]] bool is_clean(u64 region) const
+	{
+		return log.next_dirty(region, region + 1) != region;
 	}
 
 	bytes memory;
@@ -238,10 +243,10 @@ TEST(region_log, starts)
 			log_in_memory m(nr);
 			const u64 all = how == mirror::sync::none ? nr : 0;
 
-			m.log.start(how);
+			m.log.resume(how, 0);
 			EXPECT_EQ(m.log.nr_in_sync(), all);
 			EXPECT_EQ(m.log.in_sync(nr - 1), all != 0);
-			EXPECT_EQ(m.log.clean(nr - 1), all != 0);
+			EXPECT_EQ(m.is_clean(nr - 1), all != 0);
 		}
 	}
 }
@@ -288,13 +293,13 @@ TEST(region_log, failed_recovery_is_never_in_sync)
 	log_in_memory m(3);
 	u64 region = 9;
 
-	m.log.start(mirror::sync::by_log);
+	m.log.resume(mirror::sync::by_log, 0);
 	ASSERT_TRUE(m.log.next_to_recover(region));
 	EXPECT_EQ(region, 0U);
 	m.log.recovered(0, false);
 	EXPECT_FALSE(m.log.clear(0));
 	EXPECT_FALSE(m.log.in_sync(0));
-	EXPECT_FALSE(m.log.clean(0));
+	EXPECT_FALSE(m.is_clean(0));
 	ASSERT_TRUE(m.log.next_to_recover(region));
 	EXPECT_EQ(region, 1U);
 	m.log.recovered(1, true);
@@ -314,7 +319,7 @@ TEST(region_log, failed_recovery_is_never_in_sync)
 	EXPECT_EQ(m.log.next_dirty(3, 3), 3U);
 	m.log.recovered(1, false);
 	EXPECT_EQ(m.log.nr_in_sync(), 0U);
-	EXPECT_FALSE(m.log.clean(1));
+	EXPECT_FALSE(m.is_clean(1));
 }
 
 /*
@@ -325,7 +330,7 @@ class model {
 public:
 	explicit model(unsigned int seed) : rnd(seed), nr(1 + below(200)), m(nr)
 	{
-		m.log.start(mirror::sync::by_log);
+		m.log.resume(mirror::sync::by_log, 0);
 		flush();
 	}
 
@@ -425,8 +430,8 @@ private:
 
 		for (u64 i = 0; i < nr; i++) {
 			ASSERT_TRUE(!m.log.in_sync(i) || same.contains(i)) << i;
-			ASSERT_TRUE(!m.log.clean(i) || m.log.in_sync(i)) << i;
-			ASSERT_TRUE(!m.log.clean(i) || !writing.contains(i)) << i;
+			ASSERT_TRUE(!m.is_clean(i) || m.log.in_sync(i)) << i;
+			ASSERT_TRUE(!m.is_clean(i) || !writing.contains(i)) << i;
 			in_sync += m.log.in_sync(i) ? 1 : 0;
 		}
 		ASSERT_EQ(in_sync, m.log.nr_in_sync());

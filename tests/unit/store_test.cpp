@@ -73,7 +73,6 @@ TEST(store, where_chunks_are)
 	bytes area(512);
 	store s(area.data(), 1, 100);
 
-	EXPECT_EQ(s.per_area(), 32U);
 	EXPECT_EQ(s.area_chunk(0), 1U);
 	EXPECT_EQ(s.area_chunk(1), 34U);
 	EXPECT_EQ(s.area_chunk(2), 67U);

@@ -13,10 +13,7 @@ public:
 	using exceptions = snapshot::exceptions;
 	using u64 = snapshot::u64;
 
-	explicit table(u64 nr_buckets, exceptions::kind k = exceptions::kind::complete)
-		: buckets_(nr_buckets), all(buckets_.data(), nr_buckets, k)
-	{
-	}
+	explicit table(u64 nr_buckets) : buckets_(nr_buckets), all(buckets_.data(), nr_buckets) {}
 	table(const table &) = delete;
 	table &operator=(const table &) = delete;
 	~table() { drain(); }
