@@ -193,8 +193,6 @@ static void type_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	struct kdm_hints hints = {};
 
 	ops_of(ti)->hints(ti->private, &hints);
-	limits->io_min = hints.io_min ?: limits->io_min;
-	limits->io_opt = hints.io_opt ?: limits->io_opt;
 	limits->discard_granularity = hints.discard_granularity ?: limits->discard_granularity;
 }
 
@@ -541,8 +539,6 @@ enum kdm_op kdm_bio_op(const struct kdm_bio *bio)
 		return KDM_READ;
 	case REQ_OP_WRITE:
 		return !bio_sectors(b) && b->bi_opf & REQ_PREFLUSH ? KDM_FLUSH : KDM_WRITE;
-	case REQ_OP_FLUSH:
-		return KDM_FLUSH;
 	case REQ_OP_DISCARD:
 		return KDM_DISCARD;
 	case REQ_OP_WRITE_ZEROES:
@@ -552,19 +548,6 @@ enum kdm_op kdm_bio_op(const struct kdm_bio *bio)
 	}
 }
 EXPORT_SYMBOL_GPL(kdm_bio_op);
-
-/**
- * kdm_bio_flushes() - is the device's cache to be flushed before the bio?
- * @bio: the bio
- *
- * Context: Any.
- * Return: true or false.
- */
-int kdm_bio_flushes(const struct kdm_bio *bio)
-{
-	return !!(const_bio_of(bio)->bi_opf & REQ_PREFLUSH);
-}
-EXPORT_SYMBOL_GPL(kdm_bio_flushes);
 
 /**
  * kdm_bio_reads_ahead() - is nobody waiting for what the bio reads?

@@ -69,13 +69,9 @@ struct kdm_text {
 
 /**
  * struct kdm_hints - what is best for the target, in bytes; 0 where it does not care
- * @io_min: the smallest I/O that is fast, of whole physical blocks of the devices
- * @io_opt: what is fastest
  * @discard_granularity: the smallest discard that frees something
  */
 struct kdm_hints {
-	unsigned int io_min;
-	unsigned int io_opt;
 	unsigned int discard_granularity;
 };
 
@@ -235,7 +231,6 @@ const char *kdm_name(const struct kdm_dev *dev);
 
 /* Of bios */
 enum kdm_op kdm_bio_op(const struct kdm_bio *bio);
-int kdm_bio_flushes(const struct kdm_bio *bio);
 int kdm_bio_reads_ahead(const struct kdm_bio *bio);
 sector_t kdm_bio_sector(const struct kdm_target *ti, const struct kdm_bio *bio);
 unsigned int kdm_bio_sectors(const struct kdm_bio *bio);

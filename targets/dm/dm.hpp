@@ -191,7 +191,6 @@ public:
 	explicit constexpr bio(kdm_bio *b) noexcept : b_(b) {}
 
 	[[nodiscard]] kdm_op op() const noexcept { return kdm_bio_op(b_); }
-	[[nodiscard]] bool flushes() const noexcept { return kdm_bio_flushes(b_) != 0; }
 	[[nodiscard]] bool reads_ahead() const noexcept { return kdm_bio_reads_ahead(b_) != 0; }
 	[[nodiscard]] unsigned int sectors() const noexcept { return kdm_bio_sectors(b_); }
 

@@ -221,8 +221,6 @@ void kdm_io_to_all(struct kdm_io *io, struct kdm_bio *bio, unsigned int nr,
 		where[i].sector = places[i].sector;
 		where[i].count = bio_sectors(b);
 	}
-	if (bio_op(b) == REQ_OP_FLUSH)
-		request.bi_opf = REQ_OP_WRITE | REQ_PREFLUSH;
 	if (bio_has_data(b)) {
 		if (!is_in_sectors(b)) {
 			written->fn(written->context, ~0U, ~0U);

@@ -29,7 +29,7 @@ public:
 
 	kdm_mapped map(dm::bio b) noexcept
 	{
-		if (b.op() == refused_ || (refused_ == KDM_FLUSH && b.flushes())) {
+		if (b.op() == refused_) {
 			b.end(-KDM_EOPNOTSUPP);
 			return KDM_SUBMITTED;
 		}
