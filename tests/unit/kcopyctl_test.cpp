@@ -439,10 +439,11 @@ TEST(kcopyctl_targets, mirrors)
 		EXPECT_FALSE(parse_mirror(bad)) << bad;
 	EXPECT_EQ(parse_mirror_rate("running rate 1000"), 1000U);
 	EXPECT_FALSE(parse_mirror_rate("paused"));
-	EXPECT_EQ(show_target("kmirror", "2 252:0 252:1 3/64 1 AD 1 core"), "4 % in sync, legs AD");
-	EXPECT_EQ(show_target("kmirror", "3 8:0 8:1 8:2 64/64 1 AAA 3 disk 8:3 D"),
+	EXPECT_EQ(show_target(target_kind::mirror, "2 252:0 252:1 3/64 1 AD 1 core"),
+		  "4 % in sync, legs AD");
+	EXPECT_EQ(show_target(target_kind::mirror, "3 8:0 8:1 8:2 64/64 1 AAA 3 disk 8:3 D"),
 		  "100 % in sync, legs AAA, log D");
-	EXPECT_EQ(show_target("kmirror", "?"), "?");
+	EXPECT_EQ(show_target(target_kind::mirror, "?"), "?");
 }
 
 TEST(kcopyctl_targets, snapshots)
@@ -457,11 +458,27 @@ TEST(kcopyctl_targets, snapshots)
 	EXPECT_EQ(parse_snapshot("Overflow")->state, "overflow");
 	for (const char *bad : { "", "512/2048", "512 16", "4096/2048 16", "512/2048 x" })
 		EXPECT_FALSE(parse_snapshot(bad)) << bad;
-	EXPECT_EQ(show_target("ksnapshot", "512/2048 16"), "25 % of 1.0 MiB used");
-	EXPECT_EQ(show_target("ksnapshot", "Invalid"), "invalid");
-	EXPECT_EQ(show_target("ksnap-origin", ""), "");
-	EXPECT_TRUE(is_ours("ksnapshot-merge"));
-	EXPECT_FALSE(is_ours("mirror"));
+	EXPECT_EQ(show_target(target_kind::snapshot, "512/2048 16"), "25 % of 1.0 MiB used");
+	EXPECT_EQ(show_target(target_kind::snapshot, "Invalid"), "invalid");
+	EXPECT_EQ(show_target(target_kind::origin, ""), "");
+}
+
+/* Mainline's names are kcopyd's only where its module has taken them. */
+TEST(kcopyctl_targets, names)
+{
+	using enum target_kind;
+
+	EXPECT_EQ(kind_of("kmirror", {}), mirror);
+	EXPECT_EQ(kind_of("ksnapshot", {}), snapshot);
+	EXPECT_EQ(kind_of("ksnapshot-merge", {}), snapshot);
+	EXPECT_EQ(kind_of("ksnap-origin", {}), origin);
+	EXPECT_EQ(kind_of("mirror", { true, false }), mirror);
+	EXPECT_EQ(kind_of("snapshot", { false, true }), snapshot);
+	EXPECT_EQ(kind_of("snapshot-merge", { false, true }), snapshot);
+	EXPECT_EQ(kind_of("snapshot-origin", { false, true }), origin);
+	EXPECT_FALSE(kind_of("mirror", { false, true }));
+	for (const char *other : { "snapshot", "snapshot-merge", "snapshot-origin", "linear", "" })
+		EXPECT_FALSE(kind_of(other, { true, false })) << other;
 }
 
 TEST(kcopyctl_devices, mounts)

@@ -37,7 +37,7 @@ struct meant {
 	if (id)
 		return m;
 	for (const target &t : list_targets()) {
-		if (t.type == "kmirror" && t.device == name)
+		if (t.kind == target_kind::mirror && t.device == name)
 			m.mirrors.push_back(t);
 	}
 	return m;

@@ -75,9 +75,9 @@ void add_target(json &to, const target &t)
 
 	to.begin('{').add("device", t.device).add("target", t.type).add("start", t.start);
 	to.add("length", t.length).add("status", t.status);
-	if (t.type == "kmirror" && mirror)
+	if (t.kind == target_kind::mirror && mirror)
 		add_mirror(to, *mirror);
-	else if (t.type.starts_with("ksnapshot") && snapshot)
+	else if (t.kind == target_kind::snapshot && snapshot)
 		to.key("snapshot")
 			.begin('{')
 			.add("state", snapshot->state)
@@ -138,7 +138,7 @@ void print_targets(const std::vector<target> &targets)
 		fmt::print("\n{:<24} {:<15} {:>9}  {}\n", "DEVICE", "TARGET", "SIZE", "STATUS");
 	for (const target &t : targets)
 		fmt::print("{:<24} {:<15} {:>9}  {}\n", t.device, t.type, show_size(t.length * 512),
-			   show_target(t.type, t.status));
+			   show_target(t.kind, t.status));
 }
 
 /* A copy by kcopyctl, if there is one just now. */

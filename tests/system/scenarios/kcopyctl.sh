@@ -575,6 +575,31 @@ shows() {
 	rmmod kcopyd-mirror kcopyd-dm
 }
 
+# Mainline's names are kcopyd's where its modules have them, and only there.
+mainline_names() {
+	modprobe kcopyd-snapshot mainline_names=1
+	modprobe dm-mirror
+	dm m '0 65536 mirror core 2 1024 nosync 2 /dev/na 0 /dev/nb 0'
+	dm o '0 65536 snapshot-origin /dev/nc'
+	dm s '0 65536 snapshot /dev/nc /dev/nd N 16'
+	ctl 0 status
+	says /tmp/said '^o  *snapshot-origin  *32 MiB'
+	says /tmp/said '^s  *snapshot  *32 MiB  0 % of 32 MiB used$'
+	! grep -q '^m ' /tmp/said || fail "dm-mirror's, too: $(grep '^m ' /tmp/said)"
+	no_dm
+	rmmod dm-mirror
+	modprobe kcopyd-mirror mainline_names=1
+	dm m '0 65536 mirror core 2 1024 nosync 2 /dev/na 0 /dev/nb 0'
+	ctl 0 status --json
+	json /tmp/said
+	says /tmp/said '"target":"mirror",.*"mirror":{"legs":'
+	ctl 0 rate m 2M
+	ctl 0 rate m
+	says /tmp/said '^2.0 MiB/s$'
+	no_dm
+	rmmod kcopyd-mirror kcopyd-snapshot kcopyd-dm
+}
+
 shows_rates() {
 	local pid
 	fill /dev/na 1
@@ -683,6 +708,7 @@ each 'compares' verifies
 each 'compares what can be, and tells what was found before' compares_the_rest
 each 'zeroes' sparse
 each 'shows clients and mirrors, and sets their limits' shows
+each "shows targets by mainline's names" mainline_names
 each 'shows rates' shows_rates
 each 'shows rates in the background' in_background
 each 'who is not root' not_root
