@@ -451,19 +451,9 @@ int copying::run()
 
 int copy(const copy_options &options)
 {
-	try {
-		need_root("copy");
-		catch_signals();
-		return copying(options).run();
-	} catch (const failure &f) {
-		if (options.json) {
-			json out;
-
-			out.begin('{').add("exit_code", f.code()).add("error", f.what());
-			say(stdout, out.end().text() + "\n");
-		}
-		throw;
-	}
+	need_root("copy");
+	catch_signals();
+	return copying(options).run();
 }
 
 } /* namespace kcopyctl */

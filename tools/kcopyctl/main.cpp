@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kcopyctl: copies of block devices by kcopyd, and what there is to be seen and set. */
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
 #include "commands.hpp"
+#include "json.hpp"
 #include "system.hpp"
 
 namespace
@@ -160,20 +163,40 @@ int command_line::run(int argc, const char *const *argv)
 	return rate(rate_options_);
 }
 
+/* Also where the arguments are wrong, and the library does not tell. */
+[[nodiscard]] bool wants_json(int argc, const char *const *argv)
+{
+	return std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+}
+
+/* Returns the code. */
+[[nodiscard]] int complain(const std::string &what, int code, bool as_json)
+{
+	json out;
+
+	if (as_json) {
+		out.begin('{').add("exit_code", code).add("error", what);
+		say(stdout, out.end().text() + "\n");
+		std::fflush(stdout);
+	}
+	say(stderr, fmt::format("kcopyctl: {}\n", what));
+	return code;
+}
+
 } /* namespace */
 
 int main(int argc, char **argv)
 {
+	const bool as_json = wants_json(argc, argv);
 	int code = exit_failed;
 
 	settle();
 	try {
 		code = command_line().run(argc, argv);
 	} catch (const failure &f) {
-		std::fprintf(stderr, "kcopyctl: %s\n", f.what());
-		code = f.code();
+		code = complain(f.what(), f.code(), as_json);
 	} catch (const std::exception &e) {
-		std::fprintf(stderr, "kcopyctl: %s\n", e.what());
+		code = complain(e.what(), exit_failed, as_json);
 	}
 	/* Both, as an earlier error may have taken away what was to be written. */
 	if ((std::fflush(stdout) == 0 && std::ferror(stdout) == 0) || code != exit_done)

@@ -358,9 +358,31 @@ not_printed() {
 	not_all
 	kcopyctl copy --yes /dev/none /dev/nb </dev/null 2>/dev/full || code=$?
 	[ $code = 1 ] || fail "exit code $code"
-	ctl 1 copy --yes --json /dev/none /dev/nb
+}
+
+# failed_in_json CODE TEXT ARGUMENT... : its last line on stdout says so
+failed_in_json() {
+	local code=$1 text=$2
+	shift 2
+	ctl $code "$@"
 	json /tmp/said
-	says /tmp/said '^{"exit_code":1,"error":"/dev/none: No such file or directory"}$'
+	tail -n 1 /tmp/said | grep -q "^{\"exit_code\":$code,\"error\":\"$text" ||
+		fail "$*: no '$text': $(tail -n 1 /tmp/said)"
+	[ "$(wc -l </tmp/wrong)" = 1 ] || fail "not one line: $(cat /tmp/wrong)"
+}
+
+errors_as_json() {
+	failed_in_json 1 '/dev/none: No such file or directory"}$' copy --yes --json /dev/none /dev/nb
+	failed_in_json 1 'there is no client and no kmirror \\"x\\": ' rate x --json
+	failed_in_json 2 'SRC is required: ' copy --json
+	failed_in_json 2 '.* is not a rate: ' rate --json 1 fast
+	failed_in_json 2 'The following argument was not expected: --count' status --json --count
+	failed_in_json 2 '.* not in range' top --json --interval 0
+	failed_in_json 2 'there is no command ' cpoy --json
+	rmmod kcopyd || fail 'kcopyd cannot be unloaded'
+	failed_in_json 1 'kcopyd is not loaded: ' status --json
+	failed_in_json 1 'kcopyd is not loaded: ' top --json
+	modprobe kcopyd
 }
 
 # Nothing that is used is written, and nothing is that nobody agreed to.
@@ -697,6 +719,7 @@ each 'a signal before it begins' ended_early
 each 'a copy that is not its own' not_its_own
 each 'options of modprobe.d' other_options
 each 'what cannot be printed' not_printed
+each 'errors as JSON' errors_as_json
 each 'refuses what is in use or makes no sense' refused
 each 'refuses a disk of which a partition is in use' partition
 each 'refuses what a loop device is on' loop_device
