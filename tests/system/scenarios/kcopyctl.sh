@@ -594,6 +594,18 @@ shows() {
 	refuses 2 'more than one "kmirror": say which client: [0-9]*, [0-9]*' rate kmirror 1M
 	ctl 0 rate n none
 	no_dm
+	printf '0 32768 %s\n32768 32768 %s\n' 'kmirror core 2 1024 nosync 2 /dev/na 0 /dev/nb 0' \
+		'kmirror core 2 1024 nosync 2 /dev/na 32768 /dev/nb 32768' >/tmp/table
+	dmsetup create m --noudevsync /tmp/table || fail 'no table of two lines'
+	ctl 0 rate m 1M
+	dmsetup message m 0 rate 512
+	ctl 0 rate m
+	[ "$(cat /tmp/said)" = "$(printf 'from sector 0: 512 KiB/s\nfrom sector 32768: 1.0 MiB/s')" ] ||
+		fail "rates: $(cat /tmp/said)"
+	ctl 0 rate --json m
+	json /tmp/said
+	says /tmp/said '^{"name":"m","start":32768,"bytes_per_second":1048576}$'
+	no_dm
 	rmmod kcopyd-mirror kcopyd-dm
 }
 
