@@ -77,9 +77,11 @@ TEST(kcopyctl_text, shown)
 	EXPECT_EQ(show_time(3599), "59:59");
 	EXPECT_EQ(show_time(3600), "1:00:00");
 	EXPECT_EQ(show_time(360000), "4 days");
-	EXPECT_EQ(show_us(64), "64 us");
-	EXPECT_EQ(show_us(65536), "65 ms");
-	EXPECT_EQ(show_us(67108864), "67 s");
+	EXPECT_EQ(show_us(64, true), "64 us");
+	EXPECT_EQ(show_us(65536, true), "66 ms");
+	EXPECT_EQ(show_us(66000, true), "66 ms");
+	EXPECT_EQ(show_us(67108864, true), "68 s");
+	EXPECT_EQ(show_us(67108864, false), "67 s");
 }
 
 /* What is shown of a size is it again, but for what is rounded. */
@@ -258,7 +260,8 @@ TEST(kcopyctl_stats, latencies)
 	EXPECT_EQ((*all)[26], 3U);
 	EXPECT_EQ((*all)[27], 4U);
 	EXPECT_EQ(parse_latencies("-"), kcopyctl::latencies{});
-	for (const char *bad : { "<3:1", "<64", "64:1", "<64:x", "<134217728:1", ">=64:1", "<:1" })
+	for (const char *bad : { "<3:1", "<64", "64:1", "<64:x", "<134217728:1", ">=64:1", "<:1",
+				 ">=134217728:1", "<0:1", ":1" })
 		EXPECT_FALSE(parse_latencies(bad)) << bad;
 }
 
@@ -267,10 +270,24 @@ TEST(kcopyctl_stats, quantiles)
 	EXPECT_FALSE(quantile(kcopyctl::latencies{}, 50));
 	const auto all = parse_latencies("<4:50 <64:49 <1024:1").value_or(kcopyctl::latencies{});
 
-	EXPECT_EQ(quantile(all, 50), 4U);
-	EXPECT_EQ(quantile(all, 51), 64U);
-	EXPECT_EQ(quantile(all, 99), 64U);
-	EXPECT_EQ(quantile(all, 100), 1024U);
+	EXPECT_EQ(bound_of(quantile(all, 50)), 4U);
+	EXPECT_EQ(bound_of(quantile(all, 51)), 64U);
+	EXPECT_EQ(bound_of(quantile(all, 99)), 64U);
+	EXPECT_EQ(bound_of(quantile(all, 100)), 1024U);
+}
+
+/* What is shown of a class is true of all that is in it. */
+TEST(kcopyctl_stats, bounds)
+{
+	const auto all = parse_latencies("<1:1 >=67108864:9").value_or(kcopyctl::latencies{});
+
+	EXPECT_FALSE(bound_of(std::nullopt));
+	EXPECT_FALSE(bound_of(quantile(all, 50))) << "there is none";
+	EXPECT_EQ(quantile(all, 50), longest);
+	EXPECT_EQ(show_class(longest), ">67 s");
+	EXPECT_EQ(show_class(longest - 1), "<68 s");
+	EXPECT_EQ(show_class(16), "<66 ms");
+	EXPECT_EQ(show_class(0), "<1 us");
 }
 
 TEST(kcopyctl_stats, activities)

@@ -26,7 +26,7 @@ void add_quantiles(json &to, const latencies &all)
 {
 	to.begin('{');
 	for (const unsigned int percent : { 50U, 99U }) {
-		const std::optional<u64> us = quantile(all, percent);
+		const std::optional<u64> us = bound_of(quantile(all, percent));
 
 		to.key(fmt::format("p{}", percent));
 		if (us)
@@ -39,11 +39,11 @@ void add_quantiles(json &to, const latencies &all)
 
 [[nodiscard]] std::string show_quantiles(const latencies &all)
 {
-	const std::optional<u64> median = quantile(all, 50);
+	const auto median = quantile(all, 50);
 
 	if (!median)
 		return "-";
-	return fmt::format("<{}, <{}", show_us(*median), show_us(*quantile(all, 99)));
+	return fmt::format("{}, {}", show_class(*median), show_class(*quantile(all, 99)));
 }
 
 void add_client(json &to, const listed &l)

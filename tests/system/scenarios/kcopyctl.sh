@@ -594,9 +594,7 @@ shows() {
 	refuses 2 'more than one "kmirror": say which client: [0-9]*, [0-9]*' rate kmirror 1M
 	ctl 0 rate n none
 	no_dm
-	printf '0 32768 %s\n32768 32768 %s\n' 'kmirror core 2 1024 nosync 2 /dev/na 0 /dev/nb 0' \
-		'kmirror core 2 1024 nosync 2 /dev/na 32768 /dev/nb 32768' >/tmp/table
-	dmsetup create m --noudevsync /tmp/table || fail 'no table of two lines'
+	dm m '0 32768 kmirror core 2 1024 nosync 2 /dev/na 0 /dev/nb 0; 32768 32768 kmirror core 2 1024 nosync 2 /dev/na 32768 /dev/nb 32768'
 	ctl 0 rate m 1M
 	dmsetup message m 0 rate 512
 	ctl 0 rate m
