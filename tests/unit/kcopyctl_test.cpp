@@ -12,6 +12,7 @@
 #include "tools/kcopyctl/json.hpp"
 #include "tools/kcopyctl/outcome.hpp"
 #include "tools/kcopyctl/progress.hpp"
+#include "tools/kcopyctl/screen.hpp"
 #include "tools/kcopyctl/stats.hpp"
 #include "tools/kcopyctl/targets.hpp"
 #include "tools/kcopyctl/text.hpp"
@@ -212,6 +213,26 @@ TEST(kcopyctl_progress, lines)
 	}
 }
 
+TEST(kcopyctl_screen, tables)
+{
+	EXPECT_EQ(table({ { "A", "NAME", "  N" }, { "100", "x", "5" }, { "7", "longer", "6" } },
+			"><>"),
+		  "  A NAME     N\n"
+		  "100 x        5\n"
+		  "  7 longer   6\n");
+	EXPECT_EQ(table({ { "A", "B" }, { "a", "" } }, "<<"), "A B\na\n") << "nothing behind it";
+}
+
+TEST(kcopyctl_screen, what_fits)
+{
+	const std::string text = "12345\n123\n\n1\n";
+
+	EXPECT_EQ(cut(text, {}), text);
+	EXPECT_EQ(cut(text, { .columns = 4 }), "1234\n123\n\n1\n");
+	EXPECT_EQ(cut(text, { 2, 2 }), "12\n12\n");
+	EXPECT_EQ(cut(text, { 5, 3 }), "12345\n123\n\n");
+}
+
 constexpr std::string_view two_clients = "client=3\nname=kcopyd_copy\npages=1024\nqueued=2\n"
 					 "sectors_read=2048\nsectors_written=4096\n"
 					 "read_errors=1\ncopies_done=7\n"
@@ -234,8 +255,6 @@ TEST(kcopyctl_stats, clients)
 	EXPECT_EQ(all[1].name, "a=b");
 	EXPECT_EQ(all[1]["pages"], 8U);
 	EXPECT_EQ(all[1].values.count("new_key"), 0U);
-	EXPECT_EQ(find_client(all, 12), &all[1]);
-	EXPECT_EQ(find_client(all, 4), nullptr);
 }
 
 /* One that has no beginning is none, and one without an end is one. */

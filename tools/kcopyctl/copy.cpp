@@ -19,6 +19,7 @@
 #include "commands.hpp"
 #include "json.hpp"
 #include "progress.hpp"
+#include "screen.hpp"
 #include "system.hpp"
 
 namespace kcopyctl
@@ -72,14 +73,7 @@ public:
 	}
 
 private:
-	[[nodiscard]] static size_t width()
-	{
-		winsize size = {};
-
-		if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2)
-			return 79;
-		return size.ws_col - 1;
-	}
+	[[nodiscard]] static size_t width() { return screen_size().columns - 1; }
 
 	void print(u64 done, u64 total)
 	{

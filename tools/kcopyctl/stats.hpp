@@ -181,14 +181,6 @@ struct activity {
 	return a;
 }
 
-[[nodiscard]] inline const client *find_client(const std::vector<client> &all, u64 id)
-{
-	const auto found =
-		std::find_if(all.begin(), all.end(), [id](const client &c) { return c.id == id; });
-
-	return found == all.end() ? nullptr : &*found;
-}
-
 } /* namespace kcopyctl */
 
 #endif /* KCOPYCTL_STATS_HPP */

@@ -156,7 +156,7 @@ limited() {
 }
 
 # on_terminal SECONDS KEYS ARGUMENT... : types the keys, with \n and so on, after so long;
-# what is shown is in $pty, and code is set
+# what is shown is in $pty, and code is set. Of $columns and $rows, if they are
 on_terminal() {
 	local wait_=$1 keys=$2 pid
 	shift 2
@@ -164,7 +164,7 @@ on_terminal() {
 	rm -f /tmp/keys && mkfifo /tmp/keys || fail 'no FIFO'
 	# Open for both, it has no end until it is closed here.
 	exec 9<>/tmp/keys
-	script -q -e -f -E never -c "stty cols 100; exec kcopyctl $*" $pty </tmp/keys >/dev/null 2>&1 9>&- &
+	script -q -e -f -E never -c "stty cols ${columns:-100} rows ${rows:-24}; exec kcopyctl $*" $pty </tmp/keys >/dev/null 2>&1 9>&- &
 	pid=$!
 	sleep $wait_
 	printf '%b' "$keys" >&9
@@ -578,7 +578,7 @@ shows() {
 	dm m '0 65536 kmirror core 2 1024 nosync 2 /dev/na 0 /dev/nb 0'
 	ctl 0 status
 	says /tmp/said '^ *[0-9]* kmirror  *0/512 '
-	says /tmp/said '^m  *kmirror  *32 MiB  100 % in sync, legs AA$'
+	says /tmp/said '^m  *kmirror  *32 MiB  *100 % in sync, legs AA$'
 	ctl 0 status --json
 	json /tmp/said
 	says /tmp/said '"mirror":{"legs":\["[0-9]*:[0-9]*","[0-9]*:[0-9]*"\],"in_sync":64,"regions":64,"health":"AA"'
@@ -616,7 +616,7 @@ mainline_names() {
 	dm s '0 65536 snapshot /dev/nc /dev/nd N 16'
 	ctl 0 status
 	says /tmp/said '^o  *snapshot-origin  *32 MiB'
-	says /tmp/said '^s  *snapshot  *32 MiB  0 % of 32 MiB used$'
+	says /tmp/said '^s  *snapshot  *32 MiB  *0 % of 32 MiB used$'
 	! grep -q '^m ' /tmp/said || fail "dm-mirror's, too: $(grep '^m ' /tmp/said)"
 	no_dm
 	rmmod dm-mirror
@@ -652,6 +652,27 @@ shows_rates() {
 	kill $pid
 	wait $pid
 	nothing_left
+}
+
+# What does not fit on a terminal is cut, not wrapped, and does not scroll.
+fits() {
+	local columns=80 rows=5
+	modprobe kcopyd-mirror
+	dm m '0 65536 kmirror core 2 1024 nosync 2 /dev/na 0 /dev/nb 0'
+	dm n '0 65536 kmirror core 2 1024 nosync 2 /dev/nc 0 /dev/nd 0'
+	on_terminal 3 'q' top --interval 0.5
+	[ $code = 0 ] || fail "exit code $code: $(cat $pty)"
+	tr -d '\r' <$pty | sed 's/^.*\x1b\[2J/SCREEN\n/' | awk '
+		$1 == "SCREEN" { screens++; lines = 0; next }
+		length() > 80 { exit 1 }
+		++lines > 4 { exit 1 }
+		END { if (!screens) exit 1 }' || fail "$(cat $pty)"
+	columns=40
+	on_terminal 0 '' status
+	tr -d '\r' <$pty | awk 'length() > 40 { exit 1 }' || fail "$(cat $pty)"
+	says $pty '^m  *kmirror  *32 MiB '
+	no_dm
+	rmmod kcopyd-mirror kcopyd-dm
 }
 
 # An interactive shell stops what sets its terminal in the background.
@@ -743,6 +764,7 @@ each 'zeroes' sparse
 each 'shows clients and mirrors, and sets their limits' shows
 each "shows targets by mainline's names" mainline_names
 each 'shows rates' shows_rates
+each 'shows what fits on a terminal' fits
 each 'shows rates in the background' in_background
 each 'who is not root' not_root
 each 'completes words' completes
