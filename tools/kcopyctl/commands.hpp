@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine.hpp"
 #include "text.hpp"
@@ -32,8 +33,13 @@ struct rate_options {
 
 [[nodiscard]] int rate(const rate_options &options);
 
+struct command_words {
+	std::string command; /* or the name of it all, before there is one */
+	std::vector<std::string> words;
+};
+
 /* Prints what the shell is to be told. */
-[[nodiscard]] int completion(std::string_view shell);
+[[nodiscard]] int completion(std::string_view shell, const std::vector<command_words> &commands);
 
 } /* namespace kcopyctl */
 

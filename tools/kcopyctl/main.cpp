@@ -6,6 +6,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
@@ -56,6 +57,7 @@ private:
 	void add_copy();
 	void add_top();
 	void add_rate();
+	[[nodiscard]] std::vector<command_words> words() const;
 
 	CLI::App app_{ "Copies block devices by kcopyd, and shows and limits its copies." };
 	CLI::App *copy_ = nullptr;
@@ -132,6 +134,28 @@ void command_line::add_rate()
 	rate_->add_flag("--json", rate_options_.json, "As JSON");
 }
 
+[[nodiscard]] std::vector<std::string> options_of(const CLI::App &command)
+{
+	std::vector<std::string> all;
+
+	for (const CLI::Option *option : command.get_options()) {
+		for (const std::string &name : option->get_lnames())
+			all.push_back("--" + name);
+	}
+	return all;
+}
+
+std::vector<command_words> command_line::words() const
+{
+	std::vector<command_words> all = { { app_.get_name(), options_of(app_) } };
+
+	for (const CLI::App *command : app_.get_subcommands(nullptr)) {
+		all.front().words.push_back(command->get_name());
+		all.push_back({ command->get_name(), options_of(*command) });
+	}
+	return all;
+}
+
 int command_line::run(int argc, const char *const *argv)
 {
 	try {
@@ -157,7 +181,7 @@ int command_line::run(int argc, const char *const *argv)
 		return top(top_options_);
 	}
 	if (completion_->parsed())
-		return completion(shell_);
+		return completion(shell_, words());
 	if (!limit_.empty())
 		rate_options_.limit = parse_rate(limit_);
 	return rate(rate_options_);

@@ -696,22 +696,53 @@ not_root() {
 	says /tmp/said 'CLIENT'
 }
 
-# The words of bash's completion are these of the command.
+# completed WORD... : what bash makes of the last one is in /tmp/said
+completed() {
+	# shellcheck disable=SC2016 # it is bash's
+	bash -c '. /tmp/completion; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_kcopyctl; printf "%s\n" "${COMPREPLY[@]}"' bash "$@" >/tmp/said 2>/tmp/wrong ||
+		fail "$*: $(cat /tmp/wrong)"
+	[ ! -s /tmp/wrong ] || fail "$*: $(cat /tmp/wrong)"
+}
+
+# completes TO WORD... : to nothing else
 completes() {
-	local command option
+	local to=$1
+	shift
+	completed "$@"
+	[ "$(cat /tmp/said)" = "$to" ] || fail "$* is completed to: $(cat /tmp/said)"
+}
+
+completion() {
+	local command
 	ctl 0 completion bash
 	mv /tmp/said /tmp/completion
 	for command in copy status top rate completion; do
-		says /tmp/completion "[' ]$command "
+		completes $command kcopyctl ${command%?}
 		ctl 0 $command --help
-		grep -o -- '--[a-z]*' /tmp/said >/tmp/options
-		while read -r option; do
-			says /tmp/completion "$option"
-		done </tmp/options
+		grep -o -- '--[a-z]*' /tmp/said | sort -u >/tmp/options
+		completed kcopyctl $command --
+		sort /tmp/said | cmp -s - /tmp/options || fail "options of $command: $(cat /tmp/said)"
 	done
+	completes bash kcopyctl completion b
+	mkdir -p /dev/disk/by-id && ln -sf ../../na /dev/disk/by-id/na || fail 'no links'
+	dm m '0 65536 linear /dev/nb 0'
+	completed kcopyctl copy ''
+	says /tmp/said '^/dev/na$'
+	says /tmp/said '^/dev/mapper/m$'
+	! grep -q control /tmp/said || fail "no block device: $(cat /tmp/said)"
+	completes /dev/mapper/m kcopyctl copy /dev/mapper/
+	completes /dev/disk/by-id kcopyctl copy /dev/na /dev/disk/
+	completes /dev/disk/by-id/na kcopyctl copy /dev/disk/by-id/n
+	completes /tmp/completion kcopyctl copy --map = /tmp/comple
+	completes /tmp/completion kcopyctl copy --map /tmp/comple
+	completed kcopyctl rate ''
+	says /tmp/said '^m$'
+	! grep -q control /tmp/said || fail "no device: $(cat /tmp/said)"
+	rm -r /dev/disk
 	ctl 0 --version
 	says /tmp/said "^kcopyctl $(cat /sys/module/kcopyd/version)$"
-	says /tmp/completion --version
+	completes --version kcopyctl --v
 	refuses 2 'only for bash' completion zsh
 }
 
@@ -767,6 +798,6 @@ each 'shows rates' shows_rates
 each 'shows what fits on a terminal' fits
 each 'shows rates in the background' in_background
 each 'who is not root' not_root
-each 'completes words' completes
+each 'completes words' completion
 each 'without the module' without_module
 umount /dev/pts
