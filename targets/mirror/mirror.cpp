@@ -125,6 +125,7 @@ private:
 	[[nodiscard]] bool is_there(u32 leg, const mirror::recovery &plan) const noexcept;
 	void unblock() noexcept;
 	void hurry() noexcept;
+	[[nodiscard]] kcopyd::limits limit() const noexcept;
 	mirror::verdict failed(per_bio &p) noexcept;
 	bool flush_legs() noexcept;
 	void refuse(dm::bio b, mirror::verdict v) noexcept;
@@ -179,8 +180,9 @@ private:
 	bool event_ = false;
 	bool suspending_ = true;
 	bool paused_ = false;
-	bool again_ = false; /* regions that could not be copied are tried once more */
-	u64 limit_kib_ = 0;
+	bool again_ = false;	   /* regions that could not be copied are tried once more */
+	bool hurries_ = false;	   /* nothing is limited */
+	kcopyd::limits kept_ = {}; /* what was, before that */
 
 	/* The worker's, and theirs that wait for it. */
 	dm::held_bios waiting_; /* writes to regions in recovery */
@@ -192,7 +194,6 @@ private:
 	bool clean_now_ = false;
 	bool flush_failed_ = false;
 	bool header_failed_ = false; /* it is still to be written */
-	bool hurries_ = false;	     /* its client has no limit */
 	bool started_ = false;
 	bool stopped_ = true; /* suspended: the devices may be somebody else's */
 	char shown_[mirror::max_legs] = {};
@@ -331,13 +332,12 @@ int kmirror::message(const dm::arguments &args, kdm_text &reply) noexcept
 	if (args.size() == 2 && args.is(0, "rate")) {
 		if (!dm::read_number(args[1], ~0ULL / 1024, kib))
 			return -kcopyd::einval;
-		if (const int r = throttle_.set({ .bytes_per_second = kib * 1024 }))
-			return r;
-
+		const kcopyd::limits most = { .bytes_per_second = kib * 1024 };
 		const dm::locked l(lock_);
 
-		limit_kib_ = kib;
-		return 0;
+		if (hurries_)
+			kept_ = most;
+		return throttle_.set(hurries_ ? kcopyd::limits() : most);
 	}
 	if (args.size() != 1)
 		return -kcopyd::einval;
@@ -345,7 +345,8 @@ int kmirror::message(const dm::arguments &args, kdm_text &reply) noexcept
 		const dm::locked l(lock_);
 		dm::line line(reply);
 
-		line.add(paused_ ? "paused rate " : "running rate ").add(limit_kib_);
+		line.add(paused_ ? "paused rate " : "running rate ")
+			.add((limit().bytes_per_second + 1023) / 1024);
 		return 1;
 	}
 	if (args.is(0, "pause")) {
@@ -815,11 +816,30 @@ void kmirror::copy(slot &s) noexcept
 void kmirror::hurry() noexcept
 {
 	const bool hurries = !waiting_.empty();
+	const dm::locked l(lock_);
 
 	if (hurries == hurries_)
 		return;
-	if ((hurries ? client_.unlimit() : client_.limit_by(throttle_)) == 0)
-		hurries_ = hurries;
+	const kcopyd::limits most = limit();
+
+	if (throttle_.set(hurries ? kcopyd::limits() : most) != 0)
+		return;
+	kept_ = hurries ? most : kcopyd::limits();
+	hurries_ = hurries;
+}
+
+/* What was set, also meanwhile, in sysfs. Under the lock. */
+kcopyd::limits kmirror::limit() const noexcept
+{
+	kcopyd::limits most = throttle_.get_limits();
+
+	if (most.bytes_per_second == 0)
+		most.bytes_per_second = kept_.bytes_per_second;
+	if (most.ios_per_second == 0)
+		most.ios_per_second = kept_.ios_per_second;
+	if (most.percent == 0)
+		most.percent = kept_.percent;
+	return most;
 }
 
 /* What has come goes to @go, if it does not wait for a recovery. */
