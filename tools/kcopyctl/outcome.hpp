@@ -37,8 +37,7 @@ struct copy_status {
 	int read_err = 0;
 	unsigned int write_err = 0;
 	int submit_err = 0;
-	u64 skipped = 0; /* sectors that could not be read */
-	u64 bad_ranges = 0;
+	u64 skipped = 0;       /* sectors that could not be read */
 	bool bad_lost = false; /* there were more ranges than the module could keep */
 
 	[[nodiscard]] bool goes_on() const { return state == "starting" || state == "copying"; }
@@ -88,8 +87,6 @@ template <typename T> [[nodiscard]] bool set(T &to, const auto &from)
 		return set(s.submit_err, parse_errno(value));
 	else if (key == "skipped")
 		return set(s.skipped, parse_number(value));
-	else if (key == "bad_ranges")
-		return set(s.bad_ranges, parse_number(value));
 	else if (key == "bad_lost")
 		return set(s.bad_lost, parse_number(value));
 	return true;

@@ -92,10 +92,10 @@ private:
 {
 	if (total == 0 || done >= total)
 		return 100;
-	/* Of what is too large to be multiplied, a hundredth is exact enough. */
-	if (done > ~0ULL / 100)
-		return std::min<u64>(done / (total / 100), 99);
-	return done * 100 / total;
+	const double percents = static_cast<double>(done) * 100 / static_cast<double>(total);
+
+	/* What is large may be rounded up to all of it. */
+	return std::min<u64>(99, static_cast<u64>(percents));
 }
 
 [[nodiscard]] inline std::string bar(u64 done, u64 total, size_t width)
