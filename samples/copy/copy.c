@@ -369,8 +369,9 @@ static int open_device(struct kcopyd_compat_bdev *dev, const char *spec,
 		r = kstrtoull(at + 1, 0, &region->sector);
 	}
 	if (!r)
-		r = kcopyd_compat_bdev_open(dev, path, write,
-					    write && !shared ? &dests : NULL);
+		r = kcopyd_compat_bdev_open(dev, path, write, write ? &dests : NULL);
+	if (r == -EBUSY && shared)
+		r = kcopyd_compat_bdev_open(dev, path, write, NULL);
 	kfree(path);
 	if (r) {
 		pr_err("cannot open %s (error %d)\n", spec, r);
@@ -460,7 +461,7 @@ static int __init copy_init(void)
 	}
 
 	r = open_device(&source, src, false, &from);
-	/* Exclusively, unless shared: nobody mounts them or copies to them. */
+	/* Exclusively, where it can be: nobody mounts them or copies to them. */
 	for (i = 0; !r && i < num_dests; i++)
 		r = open_device(&dests[i], dst[i], true, &to[i]);
 	/* kcopyd does so by itself, but this must know when errors are not ignored. */
