@@ -6,12 +6,24 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine.hpp"
 #include "text.hpp"
 
 namespace kcopyctl
 {
+
+struct copy_options : engine_options {
+	std::string source;
+	std::vector<std::string> dests;
+	bool verify = false;
+	bool yes = false;
+	bool json = false;
+	bool quiet = false;
+	u64 interval_ms = 0; /* of what is printed; 0 is what suits */
+	std::string map;
+};
 
 [[nodiscard]] int copy(const copy_options &options);
 
