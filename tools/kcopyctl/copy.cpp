@@ -153,11 +153,12 @@ void ask(const device &source, const std::vector<device> &dests, const copy_opti
  * kcopyd goes past the page cache: what is dirty there is written first, and what is stale
  * afterwards is dropped. Who has the device mounted loses nothing by that.
  */
-void write_back(const device &d, const file &dev)
+[[nodiscard]] bool write_back(const file &dev)
 {
 	if (fsync(dev.get()) != 0)
-		throw failure(fmt::format("{}: {}", d.path, last_error()));
+		return false;
 	ioctl(dev.get(), BLKFLSBUF, 0);
+	return true;
 }
 
 /*
@@ -294,7 +295,8 @@ void copying::prepare()
 			throw failure(fmt::format("{}: {}", d.path, last_error()));
 		files_[i] = std::move(dev);
 		d.opened = path_of(files_[i]);
-		write_back(d, files_[i]);
+		if (!write_back(files_[i]))
+			throw failure(fmt::format("{}: {}", d.path, last_error()));
 	}
 	if (how_.map.empty())
 		return;
@@ -347,8 +349,10 @@ void copying::transfer()
 		also_wrong(verdict_, exit_failed, f.what());
 	}
 	/* The module had them until now. */
-	for (const device &d : dests_) {
-		if (!how_.verify || !status_.complete() || d.in_use())
+	for (size_t i = 0; i < dests_.size(); i++) {
+		const device &d = dests_[i];
+
+		if (!how_.verify || !is_copy(i) || d.in_use())
 			continue;
 		claims_.push_back(claim(d));
 		if (!claims_.back())
@@ -362,12 +366,10 @@ void copying::transfer()
 void copying::flush()
 {
 	for (size_t i = 0; i < dests_.size(); i++) {
-		try {
-			if (is_copy(i))
-				write_back(dests_[i], files_[i]);
-		} catch (const failure &f) {
-			also_wrong(verdict_, exit_failed, f.what());
-		}
+		if (is_copy(i) && !write_back(files_[i]))
+			also_wrong(verdict_, exit_failed,
+				   fmt::format("what was written to {} may not last: {}",
+					       dests_[i].path, last_error()));
 	}
 }
 

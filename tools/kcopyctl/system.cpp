@@ -96,6 +96,13 @@ void caught(int number)
 	return exists(sysfs + "/partition") ? sysfs + "/.." : sysfs;
 }
 
+/* Of a partition. */
+[[nodiscard]] std::optional<device_number> disk_number(const std::string &sysfs)
+{
+	return exists(sysfs + "/partition") ? parse_device_number(first_line(sysfs + "/../dev")) :
+					      std::nullopt;
+}
+
 /* As in /dev. */
 [[nodiscard]] std::string name_of(const std::string &sysfs)
 {
@@ -259,10 +266,10 @@ void add_extents(const users_of_all &all, device_number number, std::vector<exte
 		add_extents(all, e.of, extents);
 	};
 
-	if (exists(sysfs + "/partition")) {
+	if (const auto disk = disk_number(sysfs)) {
 		extent e;
 
-		e.of = parse_device_number(first_line(sysfs + "/../dev")).value_or(number);
+		e.of = *disk;
 		e.from = parse_number(first_line(sysfs + "/start")).value_or(0);
 		e.to = e.from + parse_number(first_line(sysfs + "/size")).value_or(0);
 		takes(e);
@@ -544,7 +551,7 @@ std::string disk_node(const device &d)
 {
 	const std::string sysfs = sysfs_of(d.number);
 
-	return exists(sysfs + "/partition") ? "/dev/" + name_of(disk_of(sysfs)) : d.opened;
+	return disk_number(sysfs) ? "/dev/" + name_of(disk_of(sysfs)) : d.opened;
 }
 
 bool is_there(const device &d)
@@ -567,11 +574,8 @@ void look_at_users(device &d)
 	for (const partition &p : partitions_of(sysfs))
 		add_users(all, p.number, p.name + " ", d.users);
 	/* Who has all of the disk has its partitions, too. */
-	if (exists(sysfs + "/partition")) {
-		const auto disk = parse_device_number(first_line(sysfs + "/../dev"));
-
-		add_users(all, disk.value_or(d.number), name_of(sysfs + "/..") + " ", d.users);
-	}
+	if (const auto disk = disk_number(sysfs))
+		add_users(all, *disk, name_of(disk_of(sysfs)) + " ", d.users);
 	d.busy = d.users.empty() && !claim(d) && errno == EBUSY;
 }
 

@@ -216,6 +216,9 @@ describes() {
 	on_terminal 2 'n\n' copy /dev/na $sd
 	rmmod scsi_debug
 	says $pty "^  $sd: 32 MiB, scsi_debug, a partition table (dos), ${sd#/dev/}1 swap, ${sd#/dev/}2"
+	dm err '0 65536 error'
+	on_terminal 2 'n\n' copy /dev/na /dev/mapper/err
+	says $pty '^  /dev/mapper/err: 32 MiB, contents that cannot be looked at'
 }
 
 # The path that was shown leads to another device when there is an answer.
@@ -628,6 +631,28 @@ source_cannot_flush() {
 	rmmod kcopyd_refuse
 }
 
+# It is compared all the same.
+destination_cannot_flush() {
+	local pid code=0
+	no_null_blk nb
+	null_blk nb cache_size=1
+	fill /dev/na 1
+	modprobe kcopyd_refuse || fail 'no kcopyd_refuse'
+	dm r '0 65536 linear /dev/nb 0'
+	kcopyctl copy --yes --verify --json --quiet --rate 16M /dev/na /dev/mapper/r </dev/null \
+		>/tmp/said 2>/tmp/wrong &
+	pid=$!
+	until_copying
+	dmsetup suspend r --noudevsync && dmsetup load r --table '0 65536 refuse /dev/nb 0 flush' &&
+		dmsetup resume r --noudevsync || fail 'r cannot be changed'
+	wait $pid || code=$?
+	[ $code = 1 ] || fail "exit code $code: $(cat /tmp/wrong)"
+	says /tmp/wrong '^kcopyctl: what was written to /dev/mapper/r may not last: [^;]*$'
+	says /tmp/said '"compared":true,"exit_code":1'
+	no_dm
+	rmmod kcopyd_refuse
+}
+
 # Of those who keep to the protocol of systemd
 locked() {
 	local pid
@@ -947,6 +972,7 @@ each 'refuses what a loop device is on' loop_device
 each 'refuses what a file that is copied is on' loop_on_file
 each 'warns of a source that is in use' source_in_use
 each 'a source that cannot be flushed' source_cannot_flush
+each 'a destination that cannot be flushed' destination_cannot_flush
 each 'a lock on a destination' locked
 each 'a destination is held while it is compared' held_while_compared
 each 'overwrites what is in use when it is told' forced
