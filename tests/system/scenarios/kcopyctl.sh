@@ -397,6 +397,7 @@ other_options() {
 	fill /dev/na 1
 	fill /dev/nb 2
 	mkdir -p /etc/modprobe.d
+	trap 'rm /etc/modprobe.d/copy.conf' EXIT
 	echo 'options kcopyd-copy count=8 sector=8 ignore_error=1 write_seq=1 verify=1 flush=1 pages=7' \
 		>/etc/modprobe.d/copy.conf
 	kcopyctl copy --yes --rate 16M /dev/na /dev/nb </dev/null >/tmp/said 2>&1 &
@@ -414,7 +415,6 @@ other_options() {
 	echo 'install kcopyd-copy /bin/true' >/etc/modprobe.d/copy.conf
 	refuses 1 'modprobe did not load kcopyd-copy, .*: look into /etc/modprobe.d$' \
 		copy --yes /dev/na /dev/nb
-	rm /etc/modprobe.d/copy.conf
 }
 
 # What the module is told leads there whatever the names are, and what it says has them.
@@ -577,11 +577,13 @@ loop_device() {
 
 # What is copied is in the file system that would be overwritten.
 loop_on_file() {
-	local mnt=/tmp/mnt loop loop2
+	local mnt=/tmp/mnt
 	modprobe loop
 	modprobe ext4
 	mkdir -p $mnt
+	loop='' loop2=''
 	mke2fs -q -F /dev/nb && mount -t ext4 /dev/nb $mnt || fail 'not mounted'
+	trap 'losetup -d $loop; losetup -d $loop2; umount $mnt' EXIT
 	dd if=/dev/zero of=$mnt/a bs=1M count=4 2>/dev/null
 	cp $mnt/a $mnt/b
 	loop=$(losetup -f)
@@ -594,9 +596,6 @@ loop_on_file() {
 	fill $loop 1
 	ctl 0 copy --yes $loop $loop2
 	check $loop2 1
-	losetup -d $loop2
-	losetup -d $loop
-	umount $mnt
 }
 
 # One line, however often it is mounted.
@@ -606,14 +605,13 @@ source_in_use() {
 	modprobe ext4
 	mke2fs -q -F /dev/na && mount -t ext4 /dev/na $mnt && mount --bind $mnt /tmp/again ||
 		fail 'not mounted'
+	trap 'umount /tmp/again; umount /tmp/mnt' EXIT
 	ctl 0 copy --yes /dev/na /dev/nb
-	umount /tmp/again
-	umount $mnt
 	[ "$(cat /tmp/wrong)" = "kcopyctl: /dev/na is in use (mounted on $mnt, mounted on /tmp/again): the copy may not be consistent; copy a snapshot of it instead" ] ||
 		fail "said: $(cat /tmp/wrong)"
-	dm held '0 65536 linear /dev/na 0'
-	ctl 0 copy --yes /dev/na /dev/nb
-	says /tmp/wrong '^kcopyctl: /dev/na is in use (held by held): the copy may not be consistent'
+	dm held '0 65536 linear /dev/nc 0'
+	ctl 0 copy --yes /dev/nc /dev/nb
+	says /tmp/wrong '^kcopyctl: /dev/nc is in use (held by held): the copy may not be consistent'
 }
 
 # It is enough that it can be read.
