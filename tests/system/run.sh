@@ -228,8 +228,8 @@ if ((${#scenarios[@]})); then
 				failure 'docs: what the documents say is not there (see above)'
 			programs+=(--add "$work/docs:/docs" --add "$(command -v jq)") ;;&
 		kcopyctl | docs) kcopyctl
-			programs+=(--add "$(command -v script)" --add "$(command -v bash)" \
-				--add "$(command -v losetup)" --kmod ext4) ;;
+			programs+=(--add "$(command -v script)" --add "$(command -v flock)"
+				--add "$(command -v bash)" --add "$(command -v losetup)" --kmod ext4) ;;
 		fio)	tests/qemu/deps.sh fio
 			programs+=(--add "$(command -v fio)") ;;
 		log-writes) programs+=(--kmod dm-log-writes) ;;

@@ -14,6 +14,17 @@
 namespace kcopyctl
 {
 
+struct copy_options : engine_options {
+	std::string source;
+	std::vector<std::string> dests;
+	bool verify = false;
+	bool yes = false;
+	bool json = false;
+	bool quiet = false;
+	u64 interval_ms = 0; /* of what is printed; 0 is what suits */
+	std::string map;
+};
+
 [[nodiscard]] int copy(const copy_options &options);
 
 struct top_options {

@@ -55,6 +55,18 @@ inline std::string_view take(std::string_view &text, char at)
 	return parts;
 }
 
+[[nodiscard]] inline std::string join(const std::vector<std::string> &words, std::string_view by)
+{
+	std::string out;
+
+	for (const std::string &word : words) {
+		if (!out.empty())
+			out += by;
+		out += word;
+	}
+	return out;
+}
+
 /* Without what a terminal would obey, as in the name of a file system: controls are ? */
 [[nodiscard]] inline std::string printable(std::string text)
 {
