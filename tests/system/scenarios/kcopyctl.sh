@@ -214,7 +214,8 @@ describes() {
 	mkswap ${sd}1 >/dev/null || fail 'no swap space'
 	on_terminal 2 'n\n' copy /dev/na $sd
 	rmmod scsi_debug
-	says $pty "^  $sd: 32 MiB, scsi_debug, a partition table (dos), ${sd#/dev/}1 swap, ${sd#/dev/}2"
+	# Newer kernels tell a serial number.
+	says $pty "^  $sd: 32 MiB, scsi_debug[^,]*, a partition table (dos), ${sd#/dev/}1 swap, ${sd#/dev/}2"
 	dm err '0 65536 error'
 	on_terminal 2 'n\n' copy /dev/na /dev/mapper/err
 	says $pty '^  /dev/mapper/err: 32 MiB, contents that cannot be looked at'
@@ -624,7 +625,7 @@ loop_on_file() {
 	mkdir -p $mnt
 	loop='' loop2=''
 	mke2fs -q -F /dev/nb && mount -t ext4 /dev/nb $mnt || fail 'not mounted'
-	trap 'losetup -d $loop; losetup -d $loop2; umount $mnt' EXIT
+	trap 'losetup -d $loop; losetup -d $loop2; umount /tmp/mnt' EXIT
 	dd if=/dev/zero of=$mnt/a bs=1M count=4 2>/dev/null
 	cp $mnt/a $mnt/b
 	loop=$(losetup -f)
