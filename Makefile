@@ -265,6 +265,8 @@ $(kcopyctl): $(kcopyctl-objs)
 # One line instead of the compiler's many.
 .PHONY: kcopyctl-libraries
 kcopyctl-libraries:
+	@echo | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || {			\
+		echo "no C++20 compiler: install g++ 10 or newer, or say CXX=<compiler>" >&2; exit 1; }
 	@absent=$$(printf '#if !__has_include(<%s>)\n%s\n#endif\n' CLI/CLI.hpp libcli11-dev	\
 		libdevmapper.h libdevmapper-dev blkid/blkid.h libblkid-dev fmt/core.h libfmt-dev |	\
 		$(CXX) $(CPPFLAGS) $(CXXFLAGS) -E -P -x c++ - | xargs);				\

@@ -269,6 +269,9 @@ int kcopyd_throttle_create(const struct kcopyd_limits *limits,
 int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
 			const struct kcopyd_limits *limits);
 
+int kcopyd_throttle_get_limits(struct kcopyd_throttle *throttle,
+			       struct kcopyd_limits *result);
+
 void kcopyd_throttle_destroy(struct kcopyd_throttle *throttle);
 
 int kcopyd_client_throttle(struct kcopyd_client *kc,

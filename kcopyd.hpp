@@ -499,6 +499,14 @@ public:
 	[[nodiscard]] int set(const limits &most) noexcept;
 
 	/**
+	 * get_limits() - which limits hold, whoever has set them
+	 *
+	 * Context: any, hard interrupts included.
+	 * Return: the limits; none of an empty one.
+	 */
+	[[nodiscard]] limits get_limits() const noexcept;
+
+	/**
 	 * reset() - let go of the throttle, and be empty
 	 *
 	 * Context: process context, may sleep.

@@ -222,6 +222,15 @@ int throttle::set(const limits &most) noexcept
 	return kcopyd_throttle_set(t_, &c);
 }
 
+limits throttle::get_limits() const noexcept
+{
+	kcopyd_limits c{};
+
+	if (t_)
+		kcopyd_throttle_get_limits(t_, &c);
+	return { c.bytes_per_second, c.ios_per_second, c.percent };
+}
+
 void throttle::reset() noexcept
 {
 	kcopyd_throttle_destroy(release());

@@ -419,6 +419,29 @@ int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
 EXPORT_SYMBOL_GPL(kcopyd_throttle_set);
 
 /**
+ * kcopyd_throttle_get_limits() - which limits hold
+ * @throttle: the throttle
+ * @result: receives its limits, whoever has set them
+ *
+ * Context: Any, hard interrupts included.
+ * Return: 0; or -EINVAL for a NULL argument.
+ */
+int kcopyd_throttle_get_limits(struct kcopyd_throttle *throttle,
+			       struct kcopyd_limits *result)
+{
+	unsigned long flags;
+
+	if (!throttle || !result)
+		return reject_limits(__builtin_return_address(0),
+				     throttle ? "no place for the result" : "no throttle");
+	spin_lock_irqsave(&throttle->lock, flags);
+	*result = throttle->limits;
+	spin_unlock_irqrestore(&throttle->lock, flags);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kcopyd_throttle_get_limits);
+
+/**
  * kcopyd_throttle_destroy() - let go of a throttle
  * @throttle: the throttle, or NULL; clients that still have it keep its limits
  *

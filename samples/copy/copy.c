@@ -12,6 +12,7 @@
  */
 #define pr_fmt(fmt) "kcopyd-copy: " fmt
 
+#include <linux/bitops.h>
 #include <linux/blkdev.h>
 #include <linux/err.h>
 #include <linux/minmax.h>
@@ -37,7 +38,7 @@ module_param(count, ullong, 0444);
 MODULE_PARM_DESC(count, "Sectors to copy (default 0: to the end of the source)");
 static bool ignore_error, write_seq;
 module_param(ignore_error, bool, 0444);
-MODULE_PARM_DESC(ignore_error, "Go on after errors, but for write_seq (default: stop)");
+MODULE_PARM_DESC(ignore_error, "Go on after errors, but for write_seq (default: no)");
 module_param(write_seq, bool, 0444);
 MODULE_PARM_DESC(write_seq, "Write each slice in ascending order (default: to zoned devices)");
 static bool salvage, verify, detect_zeroes, flush;
@@ -75,20 +76,39 @@ static struct kcopyd_client *client;
 #define MAX_BAD 65536
 
 static struct slice {
-	struct kcopyd_request *request;
-	struct kcopyd_bad_range bad[SLICE_BAD];
+	sector_t at, count;			/* from the first sector; 0 is none */
+	unsigned long dests;			/* bit i: it goes to destination i */
 	bool in_flight;
-} *slices;
+	struct kcopyd_request *request;		/* with salvage */
+	struct kcopyd_bad_range *bad;
+} slices[SLICES];
 static struct kcopyd_bad_range *bad_ranges;
 
 /* Callbacks run one at a time, but copy_init() and status_get() beside them. */
 static DEFINE_MUTEX(lock);
-static struct io_region from, to[KCOPYD_MAX_DESTS];	/* the next slice */
-static sector_t submitted, done;			/* in sectors */
-static unsigned int in_flight, all_write_err, nr_bad;
+static struct io_region from, to[KCOPYD_MAX_DESTS];	/* where all of it begins */
+static sector_t begun, done;				/* in sectors */
+static unsigned int in_flight, nr_bad;
+static unsigned long all_write_err;
 static sector_t skipped;
 static int first_read_err, submit_err;
-static bool stopped, bad_lost;
+static bool stopped, failed, bad_lost;
+
+static bool goes_on_after_errors(void)
+{
+	return (ignore_error || salvage) && !write_seq;
+}
+
+static unsigned long all_dests(void)
+{
+	return GENMASK(num_dests - 1, 0);
+}
+
+/* A destination that has failed is left out from then on, and the others go on. */
+static bool leaves_out(void)
+{
+	return !ignore_error && !salvage && !write_seq;
+}
 
 static void copied(int read_err, unsigned int write_err, void *context);
 
@@ -97,7 +117,6 @@ static void salvaged(struct kcopyd_request *request)
 {
 	const struct kcopyd_result *result = &request->result;
 	struct slice *slice = request->context;
-	const sector_t n = request->from.count;
 	unsigned int i;
 
 	mutex_lock(&lock);
@@ -105,87 +124,92 @@ static void salvaged(struct kcopyd_request *request)
 		bad_ranges[nr_bad++] = slice->bad[i];
 	bad_lost |= i < result->nr_bad || result->bad_incomplete;
 	skipped += result->bytes_skipped >> SECTOR_SHIFT;
-	slice->in_flight = false;
 	mutex_unlock(&lock);
-	copied(result->read_err, result->write_err, (void *)(unsigned long)n);
+	copied(result->read_err, result->write_err, slice);
 }
 
-/* As kcopyd_copy() of the next slice, but it tells which sectors cannot be read. */
-static int submit_request(unsigned int flags)
+/* As kcopyd_copy(), but it tells which sectors cannot be read. */
+static int submit_request(struct slice *slice, const struct io_region *source,
+			  unsigned int n, struct io_region *regions, unsigned int flags)
 {
-	struct slice *slice = slices;
-	struct kcopyd_request *request;
-	int r;
+	struct kcopyd_request *request = slice->request;
 
-	/* There is one, as fewer than SLICES are in flight. */
-	while (slice->in_flight)
-		slice++;
-	request = slice->request;
-	request->from = from;
-	request->dests = to;
-	request->num_dests = num_dests;
+	request->from = *source;
+	request->dests = regions;
+	request->num_dests = n;
 	request->flags = flags;
 	request->fn = salvaged;
 	request->context = slice;
 	request->bad = slice->bad;
 	request->max_bad = SLICE_BAD;
-	r = kcopyd_submit(client, request);
-	slice->in_flight = !r;
-	return r;
+	return kcopyd_submit(client, request);
 }
 
-/* Start slices until enough are in flight. Called with the lock held. */
-static int submit(void)
+static int submit_slice(struct slice *slice)
 {
+	/* Under the lock, and kcopyd keeps nothing of them. */
+	static struct io_region regions[KCOPYD_MAX_DESTS];
 	const unsigned int flags = (ignore_error ? KCOPYD_IGNORE_ERROR : 0) |
 				   (write_seq ? KCOPYD_WRITE_SEQ : 0) |
 				   (salvage ? KCOPYD_SALVAGE : 0) |
 				   (verify ? KCOPYD_VERIFY : 0) |
 				   (detect_zeroes ? KCOPYD_DETECT_ZEROES : 0) |
 				   (flush ? KCOPYD_FLUSH : 0);
-	unsigned int i;
+	struct io_region source = from;
+	unsigned int n = 0, i;
+
+	slice->dests = all_dests();
+	if (leaves_out())
+		slice->dests &= ~all_write_err;
+	source.sector += slice->at;
+	source.count = slice->count;
+	for_each_set_bit(i, &slice->dests, num_dests) {
+		regions[n] = to[i];
+		regions[n].sector += slice->at;
+		regions[n++].count = slice->count;
+	}
+	if (salvage)
+		return submit_request(slice, &source, n, regions, flags);
+	return kcopyd_copy(client, &source, n, regions, flags, copied, slice);
+}
+
+/* Have all slices in flight that there can be. Called with the lock held. */
+static int submit(void)
+{
+	struct slice *slice;
 	int r;
 
-	while (!stopped && in_flight < SLICES && submitted < count) {
-		sector_t n = min_t(sector_t, count - submitted,
-				   (sector_t)chunk_kb * 2);
-
-		from.count = n;
-		for (i = 0; i < num_dests; i++)
-			to[i].count = n;
+	for (slice = slices; !stopped && slice < slices + SLICES; slice++) {
+		if (slice->in_flight)
+			continue;
+		/* Else it is to be copied once more, or could not be for want of memory. */
+		if (!slice->count) {
+			slice->at = begun;
+			slice->count = min_t(sector_t, count - begun, (sector_t)chunk_kb * 2);
+			begun += slice->count;
+		}
+		if (!slice->count)
+			continue;
 
 		/* 0: copied() will be called, once. Otherwise never. */
-		if (salvage)
-			r = submit_request(flags);
-		else
-			r = kcopyd_copy(client, &from, num_dests, to, flags,
-					copied, (void *)(unsigned long)n);
+		r = submit_slice(slice);
 		if (r)
 			return r;
-
-		from.sector += n;
-		for (i = 0; i < num_dests; i++)
-			to[i].sector += n;
-		submitted += n;
+		slice->in_flight = true;
 		in_flight++;
 	}
 	return 0;
-}
-
-static bool goes_on_after_errors(void)
-{
-	return (ignore_error || salvage) && !write_seq;
 }
 
 static const char *state(void)
 {
 	const bool errors = first_read_err || all_write_err;
 
-	if (!submitted)
+	if (!begun)
 		return "starting";
 	if (in_flight)
 		return "copying";
-	if (submit_err || (errors && !goes_on_after_errors()))
+	if (submit_err || failed)
 		return "failed";
 	if (done < count)
 		return "stopped";
@@ -203,7 +227,7 @@ static void log_end(void)
 			       ", first read error %pe", ERR_PTR(first_read_err));
 	if (all_write_err)
 		n += scnprintf(errors + n, sizeof(errors) - n,
-			       ", write errors of destinations %#x", all_write_err);
+			       ", write errors of destinations %#lx", all_write_err);
 	if (submit_err)
 		n += scnprintf(errors + n, sizeof(errors) - n,
 			       ", a slice was rejected: %pe", ERR_PTR(submit_err));
@@ -211,21 +235,47 @@ static void log_end(void)
 		count, errors);
 }
 
+/* The bits of a slice's destinations as bits of all of them. */
+static unsigned long of_all(const struct slice *slice, unsigned int write_err)
+{
+	unsigned long mask = 0;
+	unsigned int i, n = 0;
+
+	for_each_set_bit(i, &slice->dests, num_dests) {
+		if (write_err & BIT(n++))
+			mask |= BIT(i);
+	}
+	return mask;
+}
+
+/* It may be begun again, without the destinations that have failed. */
+static void account(struct slice *slice, int read_err, unsigned long write_err)
+{
+	first_read_err = first_read_err ?: read_err;
+	all_write_err |= write_err;
+	failed |= read_err && !goes_on_after_errors();
+	failed |= write_err && write_seq;
+	failed |= leaves_out() && all_write_err == all_dests();
+	stopped |= failed;
+	/* It ended at the error, wherever it was with the other destinations. */
+	if (write_err && leaves_out() && !stopped)
+		return;
+	done += slice->count;
+	slice->count = 0;
+}
+
 /* The callback: a slice has ended, well or badly. It may sleep and submit. */
 static void copied(int read_err, unsigned int write_err, void *context)
 {
+	struct slice *slice = context;
 	int r;
 
 	mutex_lock(&lock);
+	slice->in_flight = false;
 	in_flight--;
 	/* Cancelled by copy_exit(), it is neither done nor wrong. */
-	if (read_err != -ECANCELED) {
-		done += (unsigned long)context;
-		first_read_err = first_read_err ?: read_err;
-		all_write_err |= write_err;
-	}
-	if ((read_err || write_err) && !goes_on_after_errors())
-		stopped = true;
+	if (read_err != -ECANCELED)
+		account(slice, read_err, of_all(slice, write_err));
 
 	r = submit();
 	/* -EAGAIN: there is no memory now, but another slice will come by. */
@@ -242,8 +292,9 @@ static void copied(int read_err, unsigned int write_err, void *context)
  * What cat .../parameters/status prints; a shell can evaluate it.
  *
  *	state		starting, copying, stopped by rmmod, or how it ended: done;
- *			done-with-errors: all of it was tried, and what could not be
- *			read is left out; failed: it stopped at an error
+ *			done-with-errors: all of it was tried, what could not be read
+ *			is left out, and the destinations without a write error have
+ *			the rest; failed: it stopped at an error, and none is a copy
  *	done, total	sectors whose copy has ended, and all
  *	read_err	errno of the first read that failed, or 0
  *	write_err	bit i is set if a write to destination i failed
@@ -259,7 +310,7 @@ static int status_get(char *buffer, const struct kernel_param *kp)
 
 	mutex_lock(&lock);
 	n = sysfs_emit(buffer,
-		       "state=%s done=%llu total=%llu read_err=%d write_err=%#x submit_err=%d skipped=%llu bad_ranges=%u bad_lost=%d\n",
+		       "state=%s done=%llu total=%llu read_err=%d write_err=%#lx submit_err=%d skipped=%llu bad_ranges=%u bad_lost=%d\n",
 		       state(), (u64)done, count, first_read_err,
 		       all_write_err, submit_err, (u64)skipped, nr_bad, bad_lost);
 	mutex_unlock(&lock);
@@ -318,8 +369,9 @@ static int open_device(struct kcopyd_compat_bdev *dev, const char *spec,
 		r = kstrtoull(at + 1, 0, &region->sector);
 	}
 	if (!r)
-		r = kcopyd_compat_bdev_open(dev, path, write,
-					    write && !shared ? &dests : NULL);
+		r = kcopyd_compat_bdev_open(dev, path, write, write ? &dests : NULL);
+	if (r == -EBUSY && shared)
+		r = kcopyd_compat_bdev_open(dev, path, write, NULL);
 	kfree(path);
 	if (r) {
 		pr_err("cannot open %s (error %d)\n", spec, r);
@@ -351,9 +403,10 @@ static void free_slices(void)
 {
 	unsigned int i;
 
-	for (i = 0; slices && i < SLICES; i++)
+	for (i = 0; i < SLICES; i++) {
 		kfree(slices[i].request);
-	kvfree(slices);
+		kvfree(slices[i].bad);
+	}
 	/* The parameter can be read until the module is gone. */
 	mutex_lock(&lock);
 	nr_bad = 0;
@@ -368,13 +421,13 @@ static int alloc_slices(void)
 
 	if (!salvage)
 		return 0;
-	slices = kvcalloc(SLICES, sizeof(*slices), GFP_KERNEL);
 	bad_ranges = kvcalloc(MAX_BAD, sizeof(*bad_ranges), GFP_KERNEL);
-	if (!slices || !bad_ranges)
+	if (!bad_ranges)
 		return -ENOMEM;
 	for (i = 0; i < SLICES; i++) {
 		slices[i].request = kzalloc(kcopyd_request_size(num_dests), GFP_KERNEL);
-		if (!slices[i].request)
+		slices[i].bad = kvcalloc(SLICE_BAD, sizeof(*slices[i].bad), GFP_KERNEL);
+		if (!slices[i].request || !slices[i].bad)
 			return -ENOMEM;
 	}
 	return 0;
@@ -408,7 +461,7 @@ static int __init copy_init(void)
 	}
 
 	r = open_device(&source, src, false, &from);
-	/* Exclusively, unless shared: nobody mounts them or copies to them. */
+	/* Exclusively, where it can be: nobody mounts them or copies to them. */
 	for (i = 0; !r && i < num_dests; i++)
 		r = open_device(&dests[i], dst[i], true, &to[i]);
 	/* kcopyd does so by itself, but this must know when errors are not ignored. */
@@ -426,7 +479,7 @@ static int __init copy_init(void)
 	submit_err = submit();
 	/* If some slices are on their way, the last callback tells of an error. */
 	stopped = submit_err;
-	r = submitted ? 0 : submit_err;
+	r = in_flight ? 0 : submit_err;
 	mutex_unlock(&lock);
 	if (!r)
 		return 0;

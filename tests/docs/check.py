@@ -12,7 +12,7 @@
 #				- *scenario: case*, *kcopyd_suite: case* and *unit: suite.test* that
 #				  do not exist;
 #				- a message of the FAQ that the sources do not have, and one of the
-#				  engine's and the targets' that no document has;
+#				  engine's, the targets' and kcopyctl's that no document has;
 #				- a version that is not that of the file VERSION;
 #				- figures of the README that are not those of bench/results.
 #	check.py guest DIR	and writes all other commands there, for tests/system/scenarios/docs.sh:
@@ -144,9 +144,9 @@ def missing(pieces, text):
 
 
 def check_told():
-    """Each message of the engine and the targets, but for its numbers, is in some document."""
+    """Each message of the modules and kcopyctl, but for its numbers, is in some document."""
     told = squeezed("\n".join(map(read, documents)))
-    code = sources("kcopyd.c", "core", "targets")
+    code = sources("kcopyd.c", "core", "targets", "samples/copy")
     arguments = re.findall(r"\b(?:pr_err\w*|pr_warn\w*|kcopyd_reject|fail|refuse|invalidate|log)"
                            r"\((.*?)\);", code, re.S)
     arguments += re.findall(r"(?:return|wrong =|flaw =|:) (\"[^;\n]*);", code)
@@ -155,6 +155,13 @@ def check_told():
             said = re.split(r"%[#.*\d]*(?:ll)?(?:p[a-zA-Z]|[a-z])|\\n", message)
             if missing(said, told):
                 wrong.append(f"no document has the message '{message}'")
+    arguments = re.findall(r"\b(?:failure|also_wrong)\((.*?)\);", sources("tools/kcopyctl"), re.S)
+    arguments += re.findall(r"return (?:{ exit_\w+,\s*)?(?:fmt::format\(\s*)?(\"[^;]*);", sources(
+        "tools/kcopyctl/devices.hpp", "tools/kcopyctl/outcome.hpp"))
+    for argument in arguments:
+        for message in re.findall(r'"((?:[^"\\]|\\.)* (?:[^"\\]|\\.)*)"', argument):
+            if missing(re.split(r"{[^{}]*}", message.replace('\\"', '"')), told):
+                wrong.append(f"no document has kcopyctl's message '{message}'")
 
 
 def check_messages(document):

@@ -462,6 +462,9 @@ tools_by_make()
 	rm -rf build
 	one_line '^sphinx-build is not installed.*install python3-sphinx' hidden sphinx-build make -s install-tools
 	[ ! -e build/kcopyctl ] || fail 'something was built before'
+	instead old-g++ "! echo \"\$@\" | grep -q std=c++20"
+	one_line '^no C++20 compiler: install g++ 10 or newer, or say CXX=' make -s tools CXX=/tmp/instead/old-g++
+	one_line '^no C++20 compiler: install g++ 10 or newer, or say CXX=' hidden g++ make -s tools
 	one_line '^libraries of kcopyctl are missing: install libfmt-dev$' \
 		hidden ../include/fmt/core.h make -s tools
 	# Two at a time, of which the second finds that all is there.

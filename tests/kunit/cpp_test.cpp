@@ -572,6 +572,8 @@ CPP_TEST(limited)
 
 	/* The client keeps the limits when their owner is gone. */
 	EXPECT(slow.set(crawl) == 0);
+	EXPECT(slow.get_limits().ios_per_second == crawl.ios_per_second);
+	EXPECT(empty.get_limits().ios_per_second == 0);
 	slow.reset();
 	REQUIRE(c.copy(everything(test, 0), { everything(test, 2) }, done) == 0);
 	cpp_test_sleep();

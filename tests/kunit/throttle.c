@@ -718,6 +718,7 @@ static void throttle_rejects(struct kunit *test)
 	const struct kcopyd_limits good = { .percent = 100 };
 	const struct kcopyd_limits bad = { .percent = 101 };
 	struct kcopyd_throttle *throttle = ERR_PTR(-1);
+	struct kcopyd_limits limits;
 	struct kmsg_dump_iter mark;
 
 	log_mark(&mark);
@@ -734,7 +735,10 @@ static void throttle_rejects(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(NULL, &good), -EINVAL);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(throttle, NULL), -EINVAL);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(throttle, &bad), -EINVAL);
-	KUNIT_EXPECT_EQ(test, throttle->limits.percent, 100);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get_limits(NULL, &limits), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get_limits(throttle, NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get_limits(throttle, &limits), 0);
+	KUNIT_EXPECT_EQ(test, limits.percent, 100);
 	kcopyd_throttle_destroy(throttle);
 	kcopyd_throttle_destroy(NULL);
 }
@@ -759,10 +763,13 @@ static void throttle_tuned_shared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(a, KCOPYD_LIMIT_IOS, 5), 0);
 	expect_limit(test, b, KCOPYD_LIMIT_IOS, 5);
 	expect_limit(test, b, KCOPYD_LIMIT_BYTES, 1000000);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get_limits(t, &limits), 0);
+	KUNIT_EXPECT_EQ(test, limits.ios_per_second, 5);
+	KUNIT_EXPECT_EQ(test, limits.bytes_per_second, 1000000);
 	/* Without any limit left it is still theirs. */
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(b, KCOPYD_LIMIT_IOS, 0), 0);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(b, KCOPYD_LIMIT_BYTES, 0), 0);
-	limits.percent = 30;
+	limits = (struct kcopyd_limits){ .percent = 30 };
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(t, &limits), 0);
 	expect_limit(test, a, KCOPYD_LIMIT_PERCENT, 30);
 	/* Nor has one that is set without a throttle anything to do with it. */

@@ -112,10 +112,14 @@ kills()
 # kcopyctl : builds it, and sets $tools to what its scenarios have
 kcopyctl()
 {
+	local name
 	((${#tools[@]} == 0)) || return 0
 	tests/qemu/deps.sh kcopyctl
 	make -s tools || { echo 'run.sh: the build failed (see above)' >&2; exit 1; }
-	tools=(--add build/kcopyctl/kcopyctl --add "$(command -v script)" --kmod ext4)
+	tools=(--add build/kcopyctl/kcopyctl --kmod ext4)
+	for name in script flock bash losetup; do
+		tools+=(--add "$(command -v $name)")
+	done
 }
 
 # untrusted : also with modules that are signed with a key that nobody trusts

@@ -62,7 +62,7 @@ void check_targets(std::string_view text)
 
 	must(!m || (m->health.size() == m->legs.size() && m->in_sync <= m->regions));
 	must(!s || s->allocated <= s->size);
-	must(!show_target("kmirror", text).empty() || text.empty());
+	must(!show_target(target_kind::mirror, text).empty() || text.empty());
 }
 
 } /* namespace */

@@ -12,6 +12,7 @@
 #include "tools/kcopyctl/json.hpp"
 #include "tools/kcopyctl/outcome.hpp"
 #include "tools/kcopyctl/progress.hpp"
+#include "tools/kcopyctl/screen.hpp"
 #include "tools/kcopyctl/stats.hpp"
 #include "tools/kcopyctl/targets.hpp"
 #include "tools/kcopyctl/text.hpp"
@@ -77,9 +78,11 @@ TEST(kcopyctl_text, shown)
 	EXPECT_EQ(show_time(3599), "59:59");
 	EXPECT_EQ(show_time(3600), "1:00:00");
 	EXPECT_EQ(show_time(360000), "4 days");
-	EXPECT_EQ(show_us(64), "64 us");
-	EXPECT_EQ(show_us(65536), "65 ms");
-	EXPECT_EQ(show_us(67108864), "67 s");
+	EXPECT_EQ(show_us(64, true), "64 us");
+	EXPECT_EQ(show_us(65536, true), "66 ms");
+	EXPECT_EQ(show_us(66000, true), "66 ms");
+	EXPECT_EQ(show_us(67108864, true), "68 s");
+	EXPECT_EQ(show_us(67108864, false), "67 s");
 }
 
 /* What is shown of a size is it again, but for what is rounded. */
@@ -181,7 +184,7 @@ TEST(kcopyctl_progress, no_overflow)
 	EXPECT_EQ(ms_at_rate(3 * mib / 2, mib), 1500U);
 }
 
-/* Parts of some size, and logical blocks of 4096 bytes. */
+/* Parts of some size, and logical blocks of up to 64 KiB. */
 TEST(kcopyctl_progress, chunks)
 {
 	EXPECT_EQ(chunk_kb(0), 4096U);
@@ -189,7 +192,7 @@ TEST(kcopyctl_progress, chunks)
 	EXPECT_EQ(chunk_kb(8 * mib), 1024U);
 	EXPECT_EQ(chunk_kb(~0ULL), 4096U);
 	for (u64 rate = 1; rate < 100 * mib; rate = rate * 5 / 4 + 1)
-		ASSERT_EQ(chunk_kb(rate) % 4, 0U) << rate;
+		ASSERT_EQ(chunk_kb(rate) % 128, 0U) << rate;
 }
 
 TEST(kcopyctl_progress, lines)
@@ -208,6 +211,26 @@ TEST(kcopyctl_progress, lines)
 		ASSERT_EQ(line.find('[') == 0, width >= 23) << line;
 		ASSERT_EQ(line.find("half of it") != std::string::npos, width >= 10) << line;
 	}
+}
+
+TEST(kcopyctl_screen, tables)
+{
+	EXPECT_EQ(table({ { "A", "NAME", "  N" }, { "100", "x", "5" }, { "7", "longer", "6" } },
+			"><>"),
+		  "  A NAME     N\n"
+		  "100 x        5\n"
+		  "  7 longer   6\n");
+	EXPECT_EQ(table({ { "A", "B" }, { "a", "" } }, "<<"), "A B\na\n") << "nothing behind it";
+}
+
+TEST(kcopyctl_screen, what_fits)
+{
+	const std::string text = "12345\n123\n\n1\n";
+
+	EXPECT_EQ(cut(text, {}), text);
+	EXPECT_EQ(cut(text, { .columns = 4 }), "1234\n123\n\n1\n");
+	EXPECT_EQ(cut(text, { 2, 2 }), "12\n12\n");
+	EXPECT_EQ(cut(text, { 5, 3 }), "12345\n123\n\n");
 }
 
 constexpr std::string_view two_clients = "client=3\nname=kcopyd_copy\npages=1024\nqueued=2\n"
@@ -232,8 +255,6 @@ TEST(kcopyctl_stats, clients)
 	EXPECT_EQ(all[1].name, "a=b");
 	EXPECT_EQ(all[1]["pages"], 8U);
 	EXPECT_EQ(all[1].values.count("new_key"), 0U);
-	EXPECT_EQ(find_client(all, 12), &all[1]);
-	EXPECT_EQ(find_client(all, 4), nullptr);
 }
 
 /* One that has no beginning is none, and one without an end is one. */
@@ -258,7 +279,8 @@ TEST(kcopyctl_stats, latencies)
 	EXPECT_EQ((*all)[26], 3U);
 	EXPECT_EQ((*all)[27], 4U);
 	EXPECT_EQ(parse_latencies("-"), kcopyctl::latencies{});
-	for (const char *bad : { "<3:1", "<64", "64:1", "<64:x", "<134217728:1", ">=64:1", "<:1" })
+	for (const char *bad : { "<3:1", "<64", "64:1", "<64:x", "<134217728:1", ">=64:1", "<:1",
+				 ">=134217728:1", "<0:1", ":1" })
 		EXPECT_FALSE(parse_latencies(bad)) << bad;
 }
 
@@ -267,10 +289,24 @@ TEST(kcopyctl_stats, quantiles)
 	EXPECT_FALSE(quantile(kcopyctl::latencies{}, 50));
 	const auto all = parse_latencies("<4:50 <64:49 <1024:1").value_or(kcopyctl::latencies{});
 
-	EXPECT_EQ(quantile(all, 50), 4U);
-	EXPECT_EQ(quantile(all, 51), 64U);
-	EXPECT_EQ(quantile(all, 99), 64U);
-	EXPECT_EQ(quantile(all, 100), 1024U);
+	EXPECT_EQ(bound_of(quantile(all, 50)), 4U);
+	EXPECT_EQ(bound_of(quantile(all, 51)), 64U);
+	EXPECT_EQ(bound_of(quantile(all, 99)), 64U);
+	EXPECT_EQ(bound_of(quantile(all, 100)), 1024U);
+}
+
+/* What is shown of a class is true of all that is in it. */
+TEST(kcopyctl_stats, bounds)
+{
+	const auto all = parse_latencies("<1:1 >=67108864:9").value_or(kcopyctl::latencies{});
+
+	EXPECT_FALSE(bound_of(std::nullopt));
+	EXPECT_FALSE(bound_of(quantile(all, 50))) << "there is none";
+	EXPECT_EQ(quantile(all, 50), longest);
+	EXPECT_EQ(show_class(longest), ">67 s");
+	EXPECT_EQ(show_class(longest - 1), "<68 s");
+	EXPECT_EQ(show_class(16), "<66 ms");
+	EXPECT_EQ(show_class(0), "<1 us");
 }
 
 TEST(kcopyctl_stats, activities)
@@ -303,7 +339,6 @@ TEST(kcopyctl_outcome, status)
 	EXPECT_EQ(s->read_err, -5);
 	EXPECT_EQ(s->write_err, 0x80000001U);
 	EXPECT_EQ(s->skipped, 8U);
-	EXPECT_EQ(s->bad_ranges, 2U);
 	EXPECT_TRUE(s->bad_lost);
 	EXPECT_TRUE(parse_copy_status("state=copying done=0 total=1\n")->goes_on());
 	for (const char *bad :
@@ -337,11 +372,23 @@ TEST(kcopyctl_outcome, why_it_is_not_loaded)
 				  "see man kernel_lockdown.7",
 				  "something else" }));
 	EXPECT_FALSE(is_of_trust("Operation not permitted", {}));
+	EXPECT_NE(why_not_loaded(modprobe + "Operation not permitted", {}).find("modules_disabled"),
+		  std::string::npos);
+	EXPECT_EQ(why_not_loaded(modprobe + "Device or resource busy",
+				 { "kcopyd-copy: first",
+				   "kcopyd-copy: cannot open /dev/a (error -16)", "another" }),
+		  "kcopyd-copy: cannot open /dev/a (Device or resource busy)");
+	EXPECT_EQ(why_not_loaded("x", { "kcopyd: copy_init [kcopyd_copy]: client rejected: y" }),
+		  "kcopyd: copy_init [kcopyd_copy]: client rejected: y");
+	/* What others do meanwhile is not why. */
 	EXPECT_EQ(why_not_loaded(modprobe + "Invalid argument",
-				 { "kcopyd: first", "kcopyd: last", "another" }),
-		  "kcopyd: last");
-	EXPECT_EQ(why_not_loaded("no such module", { "another" }),
-		  "no such module (--module names the module's file)");
+				 { "kcopyd: client 3 (kmirror): no memory",
+				   "device-mapper: kmirror: not a kcopyd-copy: line" }),
+		  modprobe + "Invalid argument");
+	EXPECT_EQ(why_not_loaded("Module kcopyd-copy not found in directory /lib", { "another" }),
+		  "Module kcopyd-copy not found in directory /lib (--module names its file)");
+	for (const char *line : { "(error 7", "(error x)", "(error )", "error -16)", "" })
+		EXPECT_EQ(in_words(line), line);
 }
 
 TEST(kcopyctl_outcome, verdicts)
@@ -357,19 +404,35 @@ TEST(kcopyctl_outcome, verdicts)
 	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_incomplete);
 	EXPECT_EQ(judge(s, "/dev/a", dests).wrong,
 		  "16 sectors of /dev/a cannot be read, and are left out");
-	/* Of a destination that could not be written it does not matter what else there is. */
+	/* One that could not be written is the worst, and not all there is. */
 	s.write_err = 2;
 	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_failed);
 	EXPECT_EQ(judge(s, "/dev/a", dests).wrong,
-		  "writing failed on /dev/c: what is there is not a copy");
+		  "writing failed on /dev/c: what is there is not a copy; "
+		  "16 sectors of /dev/a cannot be read, and are left out");
 	s = ended("failed");
 	s.read_err = -5;
 	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_failed);
-	EXPECT_NE(judge(s, "/dev/a", dests).wrong.find("--salvage"), std::string::npos);
+	EXPECT_EQ(judge(s, "/dev/a", dests).wrong,
+		  "/dev/a cannot be read (Input/output error): --salvage copies what can be");
 	s = ended("failed");
 	s.submit_err = -22;
 	EXPECT_EQ(judge(s, "/dev/a", dests).code, exit_failed);
 	EXPECT_EQ(judge(ended("stopped"), "/dev/a", dests).code, exit_failed);
+}
+
+/* Where it stopped, what is on the others is not a copy either. */
+TEST(kcopyctl_outcome, stopped_for_all)
+{
+	copy_status s = ended("failed");
+
+	s.write_err = 2;
+	EXPECT_EQ(judge(s, "/dev/a", { "/dev/b", "/dev/c" }).wrong,
+		  "writing failed on /dev/c: the copy was stopped, and none of /dev/b, /dev/c is a "
+		  "copy");
+	s.write_err = 1;
+	EXPECT_EQ(judge(s, "/dev/a", { "/dev/b" }).wrong,
+		  "writing failed on /dev/b: the copy was stopped, and /dev/b is no copy");
 }
 
 TEST(kcopyctl_outcome, also_wrong)
@@ -407,11 +470,18 @@ TEST(kcopyctl_outcome, bad_ranges)
 	EXPECT_EQ(next_bad(m, 17), &m[1]);
 	EXPECT_EQ(next_bad(m, 103), &m[1]);
 	EXPECT_EQ(next_bad(m, 104), nullptr);
-	EXPECT_EQ(map_text(m, { "/dev/a", 100, false }),
+	EXPECT_EQ(map_text(m, { "/dev/a", 100, 100, false }),
 		  "# sectors of 512 bytes of /dev/a (100 in all) that could not be read: first "
 		  "count\n8 9\n96 8\n# there were more\n");
-	EXPECT_EQ(map_json(m, { "/dev/a", 100, true }),
-		  R"({"source":"/dev/a","sectors":100,"complete":true,)"
+	EXPECT_EQ(map_text({}, { "/dev/a", 100, 60 }),
+		  "# incomplete: 60 of 100 sectors were tried\n"
+		  "# sectors of 512 bytes of /dev/a (100 in all) that could not be read: first "
+		  "count\n");
+	EXPECT_EQ(map_json({}, { "/dev/a", 100, 60 }),
+		  R"({"source":"/dev/a","sectors":100,"tried":60,"complete":false,"bad":[]})"
+		  "\n");
+	EXPECT_EQ(map_json(m, { "/dev/a", 100, 100 }),
+		  R"({"source":"/dev/a","sectors":100,"tried":100,"complete":true,)"
 		  R"("bad":[{"first":8,"count":9},{"first":96,"count":8}]})"
 		  "\n");
 }
@@ -439,10 +509,11 @@ TEST(kcopyctl_targets, mirrors)
 		EXPECT_FALSE(parse_mirror(bad)) << bad;
 	EXPECT_EQ(parse_mirror_rate("running rate 1000"), 1000U);
 	EXPECT_FALSE(parse_mirror_rate("paused"));
-	EXPECT_EQ(show_target("kmirror", "2 252:0 252:1 3/64 1 AD 1 core"), "4 % in sync, legs AD");
-	EXPECT_EQ(show_target("kmirror", "3 8:0 8:1 8:2 64/64 1 AAA 3 disk 8:3 D"),
+	EXPECT_EQ(show_target(target_kind::mirror, "2 252:0 252:1 3/64 1 AD 1 core"),
+		  "4 % in sync, legs AD");
+	EXPECT_EQ(show_target(target_kind::mirror, "3 8:0 8:1 8:2 64/64 1 AAA 3 disk 8:3 D"),
 		  "100 % in sync, legs AAA, log D");
-	EXPECT_EQ(show_target("kmirror", "?"), "?");
+	EXPECT_EQ(show_target(target_kind::mirror, "?"), "?");
 }
 
 TEST(kcopyctl_targets, snapshots)
@@ -457,11 +528,27 @@ TEST(kcopyctl_targets, snapshots)
 	EXPECT_EQ(parse_snapshot("Overflow")->state, "overflow");
 	for (const char *bad : { "", "512/2048", "512 16", "4096/2048 16", "512/2048 x" })
 		EXPECT_FALSE(parse_snapshot(bad)) << bad;
-	EXPECT_EQ(show_target("ksnapshot", "512/2048 16"), "25 % of 1.0 MiB used");
-	EXPECT_EQ(show_target("ksnapshot", "Invalid"), "invalid");
-	EXPECT_EQ(show_target("ksnap-origin", ""), "");
-	EXPECT_TRUE(is_ours("ksnapshot-merge"));
-	EXPECT_FALSE(is_ours("mirror"));
+	EXPECT_EQ(show_target(target_kind::snapshot, "512/2048 16"), "25 % of 1.0 MiB used");
+	EXPECT_EQ(show_target(target_kind::snapshot, "Invalid"), "invalid");
+	EXPECT_EQ(show_target(target_kind::origin, ""), "");
+}
+
+/* Mainline's names are kcopyd's only where its module has taken them. */
+TEST(kcopyctl_targets, names)
+{
+	using enum target_kind;
+
+	EXPECT_EQ(kind_of("kmirror", {}), mirror);
+	EXPECT_EQ(kind_of("ksnapshot", {}), snapshot);
+	EXPECT_EQ(kind_of("ksnapshot-merge", {}), snapshot);
+	EXPECT_EQ(kind_of("ksnap-origin", {}), origin);
+	EXPECT_EQ(kind_of("mirror", { true, false }), mirror);
+	EXPECT_EQ(kind_of("snapshot", { false, true }), snapshot);
+	EXPECT_EQ(kind_of("snapshot-merge", { false, true }), snapshot);
+	EXPECT_EQ(kind_of("snapshot-origin", { false, true }), origin);
+	EXPECT_FALSE(kind_of("mirror", { false, true }));
+	for (const char *other : { "snapshot", "snapshot-merge", "snapshot-origin", "linear", "" })
+		EXPECT_FALSE(kind_of(other, { true, false })) << other;
 }
 
 TEST(kcopyctl_devices, mounts)
@@ -475,6 +562,14 @@ TEST(kcopyctl_devices, mounts)
 	ASSERT_EQ(all.size(), 3U);
 	EXPECT_EQ(all[1].device, (device_number{ 8, 1 }));
 	EXPECT_EQ(all[1].where, "/");
+	/* Its own number and that of its source are those of a device. */
+	mount m = all[2];
+
+	EXPECT_TRUE(m.is_on({ 0, 31 }));
+	EXPECT_FALSE(m.is_on({ 8, 16 }));
+	m.source_device = device_number{ 8, 16 };
+	EXPECT_TRUE(m.is_on({ 0, 31 }));
+	EXPECT_TRUE(m.is_on({ 8, 16 }));
 	EXPECT_EQ(all[2].source, "/dev/sdb");
 	EXPECT_EQ(all[2].where, "/a b");
 	EXPECT_EQ(unescape("a\\134\\x\\04"), "a\\\\x\\04");
@@ -512,8 +607,72 @@ TEST(kcopyctl_devices, may_be_overwritten)
 	to.busy = true;
 	EXPECT_NE(why(false).find("in use"), std::string::npos);
 	EXPECT_EQ(why(true), "");
-	to.number = from.number;
-	EXPECT_EQ(why(true), "/dev/b is /dev/a itself") << "whatever is forced";
+}
+
+extent taken(u64 of, u64 by, extent::kind how = extent::kind::range, u64 from = 0, u64 to = ~0ULL)
+{
+	extent e;
+
+	e.of = { 8, of };
+	e.taken_by = { 8, by };
+	e.name = "of" + std::to_string(of);
+	e.how = how;
+	e.from = from;
+	e.to = to;
+	return e;
+}
+
+TEST(kcopyctl_devices, parts)
+{
+	using kind = extent::kind;
+	const extent disk = taken(0, 0);
+	const extent first = taken(0, 1, kind::range, 8, 100);
+	const extent second = taken(0, 2, kind::range, 100, 200);
+	const extent map = taken(0, 16, kind::map);
+	extent file = taken(0, 17, kind::file, 0, 50);
+	extent other = taken(0, 18, kind::file, 0, 50);
+
+	for (const extent &e : { disk, first, second, map, file })
+		EXPECT_TRUE(share(disk, e) && share(e, disk)) << "all of it";
+	EXPECT_FALSE(share(disk, taken(3, 3))) << "of another one";
+	EXPECT_FALSE(share(first, first)) << "what is above tells more";
+	EXPECT_FALSE(share(first, second));
+	EXPECT_TRUE(share(second, taken(0, 3, kind::range, 199, 300)));
+	EXPECT_TRUE(share(first, map) && share(map, first)) << "it may be there";
+	EXPECT_FALSE(share(map, taken(0, 19, kind::map))) << "logical volumes";
+	EXPECT_TRUE(share(file, second)) << "it may be anywhere";
+	other.file = 1;
+	EXPECT_FALSE(share(file, other)) << "two files";
+	other.file = file.file;
+	EXPECT_TRUE(share(file, other)) << "one file";
+	other.from = 50;
+	other.to = 60;
+	EXPECT_FALSE(share(file, other)) << "two parts of one file";
+}
+
+TEST(kcopyctl_devices, have_to_do_with_each_other)
+{
+	using kind = extent::kind;
+	device sda = disk("/dev/sda", 0);
+	device part = disk("/dev/sda1", 1);
+	device second = disk("/dev/sda2", 2);
+	device loop = disk("/dev/loop0", 16);
+
+	sda.extents = { taken(0, 0) };
+	part.extents = { taken(1, 1), taken(0, 1, kind::range, 8, 100) };
+	second.extents = { taken(2, 2), taken(0, 2, kind::range, 100, 200) };
+	loop.extents = { taken(16, 16), taken(0, 16) };
+	EXPECT_EQ(why_not_both(part, second), "");
+	EXPECT_EQ(why_not_both(part, part), "/dev/sda1 and /dev/sda1 are the same device");
+	for (const auto &[a, b] : { std::pair(part, sda), std::pair(sda, part) })
+		EXPECT_EQ(why_not_both(a, b),
+			  "/dev/sda1 is made of /dev/sda, which would be overwritten");
+	EXPECT_EQ(why_not_both(part, loop),
+		  "/dev/sda1 and /dev/loop0 are both on of0: one would overwrite the other");
+	EXPECT_EQ(why_not_all(second, { part, loop }, true),
+		  "/dev/sda2 and /dev/loop0 are both on of0: one would overwrite the other");
+	EXPECT_EQ(why_not_all(disk("/dev/b", 32), { part, loop }, true),
+		  "/dev/sda1 and /dev/loop0 are both on of0: one would overwrite the other");
 }
 
 TEST(kcopyctl_devices, blocks_that_do_not_fit)
@@ -548,10 +707,13 @@ TEST(kcopyctl_devices, described)
 	d.content = "ext4 \"\x1b[2K\r\"";
 	d.users = { "mounted on /\n" };
 	EXPECT_EQ(describe(d), "/dev/b: 1.0 GiB, ext4 \"?[2K?\"; in use: mounted on /?");
-	EXPECT_TRUE(path_can_be_told("/dev/disk/by-id/a@b"));
-	for (const char *bad : { "/dev/a,b", "/dev/a b", "/dev/a\"b", "/dev/a\nb", "/dev/a\rb",
-				 "/dev/a\vb", "/dev/a\fb", "/dev/\xc3\xa0" })
-		EXPECT_FALSE(path_can_be_told(bad)) << bad;
+	d.users.clear();
+	d.busy = true;
+	d.content = "ext4";
+	d.model = "DISK \n7";
+	EXPECT_EQ(describe(d),
+		  "/dev/b: 1.0 GiB, DISK ?7, ext4; in use by somebody who is not known");
+	EXPECT_EQ(describe_source(d), "/dev/b: 1.0 GiB, DISK ?7");
 }
 
 } /* namespace */

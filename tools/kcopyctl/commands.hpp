@@ -6,12 +6,24 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine.hpp"
 #include "text.hpp"
 
 namespace kcopyctl
 {
+
+struct copy_options : engine_options {
+	std::string source;
+	std::vector<std::string> dests;
+	bool verify = false;
+	bool yes = false;
+	bool json = false;
+	bool quiet = false;
+	u64 interval_ms = 0; /* of what is printed; 0 is what suits */
+	std::string map;
+};
 
 [[nodiscard]] int copy(const copy_options &options);
 
@@ -32,8 +44,13 @@ struct rate_options {
 
 [[nodiscard]] int rate(const rate_options &options);
 
+struct command_words {
+	std::string command; /* or the name of it all, before there is one */
+	std::vector<std::string> words;
+};
+
 /* Prints what the shell is to be told. */
-[[nodiscard]] int completion(std::string_view shell);
+[[nodiscard]] int completion(std::string_view shell, const std::vector<command_words> &commands);
 
 } /* namespace kcopyctl */
 

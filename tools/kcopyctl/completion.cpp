@@ -11,54 +11,73 @@ namespace kcopyctl
 namespace
 {
 
-constexpr const char *bash = R"bash(# bash completion of kcopyctl
-
-_kcopyctl_devices()
+/* Behind _kcopyctl_words, which has the words of each command, and those before there is one. */
+constexpr const char *bash = R"bash(
+# Those that begin like $word.
+_kcopyctl_take()
 {
 	local line
-	while read -r _ _ _ line; do
-		[[ -b /dev/$line ]] && echo "/dev/$line"
-	done </proc/partitions
-	compgen -f -- /dev/mapper/
+	while read -r line; do
+		[[ $line != "$word"* ]] || COMPREPLY+=("$line")
+	done
+}
+
+# Block devices, and what they may be in: /dev/disk/by-id/..., /dev/<volume group>/...
+_kcopyctl_devices()
+{
+	local path
+	if [[ -z $word ]]; then
+		while read -r _ _ _ path; do
+			[[ ! -b /dev/$path ]] || COMPREPLY+=("/dev/$path")
+		done </proc/partitions
+	fi
+	compopt -o filenames 2>/dev/null
+	while read -r path; do
+		[[ ! -b $path && ! -d $path ]] || COMPREPLY+=("$path")
+	done < <(compgen -f -- "${word:-/dev/mapper/}")
 }
 
 _kcopyctl_names()
 {
+	local path
 	cat /sys/module/kcopyd/clients/*/name 2>/dev/null
-	compgen -f -- /dev/mapper/ | sed 's|.*/||'
+	for path in /dev/mapper/*; do
+		[[ ! -b $path ]] || echo "${path##*/}"
+	done
 }
 
 _kcopyctl()
 {
-	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
 	COMPREPLY=()
+	# --map=FILE is three words to bash.
+	if [[ $word == = ]]; then
+		word=
+	elif [[ $before == = ]]; then
+		before=${COMP_WORDS[COMP_CWORD-2]}
+	fi
 	case $before in
 	--map | --module)
+		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return ;;
 	--rate | --interval | --count)
 		return ;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		words='copy status top rate completion --help --version'
+		_kcopyctl_take <<<"${_kcopyctl_words[kcopyctl]}"
+	elif [[ $word == -* ]]; then
+		_kcopyctl_take <<<"${_kcopyctl_words[${COMP_WORDS[1]:-kcopyctl}]}"
 	else
 		case ${COMP_WORDS[1]} in
 		copy)
-			words='--rate --sparse --salvage --map --verify --force --yes --json
-				--quiet --interval --module --help'
-			[[ $word == -* ]] || words=$(_kcopyctl_devices) ;;
-		status)
-			words='--json --help' ;;
-		top)
-			words='--interval --count --json --help' ;;
+			_kcopyctl_devices ;;
 		rate)
-			words='--json --help'
-			[[ $word == -* ]] || words=$(_kcopyctl_names) ;;
+			_kcopyctl_take < <(_kcopyctl_names) ;;
 		completion)
-			words='bash' ;;
+			_kcopyctl_take <<<bash ;;
 		esac
 	fi
-	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 
 complete -F _kcopyctl kcopyctl
@@ -66,12 +85,15 @@ complete -F _kcopyctl kcopyctl
 
 } /* namespace */
 
-int completion(std::string_view shell)
+int completion(std::string_view shell, const std::vector<command_words> &commands)
 {
 	if (shell != "bash")
 		throw failure(fmt::format("there is no completion for {}: only for bash", shell),
 			      exit_usage);
-	fmt::print("{}", bash);
+	fmt::print("# bash completion of kcopyctl\n\ndeclare -gA _kcopyctl_words=(\n");
+	for (const command_words &c : commands)
+		fmt::print("\t[{}]=$'{}'\n", c.command, join(c.words, "\\n"));
+	fmt::print(")\n{}", bash);
 	return exit_done;
 }
 

@@ -7,18 +7,20 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <iostream>
+#include <map>
 #include <memory>
 #include <utility>
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "commands.hpp"
 #include "json.hpp"
 #include "progress.hpp"
+#include "screen.hpp"
 #include "system.hpp"
 
 namespace kcopyctl
@@ -65,21 +67,22 @@ public:
 	/* Takes away what is shown in place. */
 	void clear()
 	{
-		if (shown_)
+		if (shown_ && in_foreground())
 			say(stdout, fmt::format("\r{}\r", std::string(width(), ' ')));
 		std::fflush(stdout);
 		shown_ = false;
 	}
 
 private:
-	[[nodiscard]] static size_t width()
+	/* The terminal is the shell's, or another job's, otherwise. */
+	[[nodiscard]] static bool in_foreground()
 	{
-		winsize size = {};
+		const pid_t group = tcgetpgrp(STDOUT_FILENO);
 
-		if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2)
-			return 79;
-		return size.ws_col - 1;
+		return group < 0 || group == getpgrp();
 	}
+
+	[[nodiscard]] static size_t width() { return screen_size().columns - 1; }
 
 	void print(u64 done, u64 total)
 	{
@@ -98,6 +101,8 @@ private:
 				line.null();
 			say(stdout, line.end().text() + "\n");
 		} else if (tty_) {
+			if (!in_foreground())
+				return;
 			say(stdout, "\r" + progress_line(text, done, total, width()));
 			shown_ = true;
 		} else {
@@ -116,24 +121,24 @@ private:
 	meter meter_;
 };
 
-void ask(const std::vector<device> &dests, const copy_options &how)
+void ask(const device &source, const std::vector<device> &dests, const copy_options &how)
 {
-	std::string answer;
-
 	if (how.yes)
 		return;
-	if (isatty(STDIN_FILENO) != 1)
+	if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
 		throw failure(
 			fmt::format("{} would be overwritten, and there is no terminal to ask "
 				    "on: say --yes",
 				    join(how.dests, ", ")));
-	say(stderr, "To be overwritten:\n");
+	say(stderr,
+	    fmt::format("To be copied:\n  {}\nTo be overwritten:\n", describe_source(source)));
 	for (const device &d : dests)
 		say(stderr, fmt::format("  {}\n", describe(d)));
 	say(stderr, fmt::format("All that is on {} is lost. Go on? [y/N] ",
 				dests.size() == 1 ? "it" : "them"));
 	/* A signal ends this, too: see ready(). */
-	std::getline(std::cin, answer);
+	const std::string answer = read_line();
+
 	if (answer != "y" && answer != "yes" && caught_signal() == 0)
 		throw failure("nothing was written");
 }
@@ -142,14 +147,36 @@ void ask(const std::vector<device> &dests, const copy_options &how)
  * kcopyd goes past the page cache: what is dirty there is written first, and what is stale
  * afterwards is dropped. Who has the device mounted loses nothing by that.
  */
-void write_back(const device &d, bool drop)
+[[nodiscard]] bool write_back(const file &dev)
 {
-	const file dev(open(d.opened.c_str(), (drop ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+	if (fsync(dev.get()) != 0)
+		return false;
+	ioctl(dev.get(), BLKFLSBUF, 0);
+	return true;
+}
 
-	if (!dev || fsync(dev.get()) != 0)
-		throw failure(fmt::format("{}: {}", d.path, last_error()));
-	if (drop)
-		ioctl(dev.get(), BLKFLSBUF, 0);
+/*
+ * A lock of the disk, by which systemd's block device locking protocol keeps udev and others from
+ * looking at it before it is what it will be. They look for a moment themselves.
+ */
+[[nodiscard]] file lock(const device &d, const std::string &disk)
+{
+	constexpr u64 patience_ms = 5000;
+	const u64 give_up = now_ms() + patience_ms;
+	file dev(open(disk.c_str(), O_RDONLY | O_CLOEXEC));
+
+	while (dev && flock(dev.get(), LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK)
+			break;
+		if (caught_signal() != 0)
+			throw failure("nothing was written", exit_signal + caught_signal());
+		if (now_ms() > give_up)
+			throw failure(fmt::format("{} is locked by a program that changes it, or "
+						  "looks at it: nothing was written",
+						  d.path));
+		sleep_ms(100);
+	}
+	return dev;
 }
 
 class copying {
@@ -163,62 +190,67 @@ private:
 	void ready() const;
 	void prepare();
 	void transfer();
+	void read_bad(const engine &e);
 	void flush();
 	void compare();
-	void compare_with(const device &to);
+	[[nodiscard]] verdict compare_with(const device &to);
 	void write_map();
 	[[nodiscard]] int report();
 	[[nodiscard]] u64 bytes() const { return status_.total * 512; }
+	[[nodiscard]] bool is_copy(size_t dest) const
+	{
+		return status_.complete() && !has_failed(status_.write_err, dest);
+	}
 
 	const copy_options &how_;
 	display display_;
 	device source_;
 	std::vector<device> dests_;
-	std::vector<std::string> paths_;
-	std::vector<file> open_; /* all of them */
+	file source_file_;
+	std::map<std::string, file> locks_; /* by the disk */
+	std::vector<file> files_;	    /* of the destinations, open for writing only once */
+	std::vector<file> claims_;
 	file map_;
 	copy_status status_;
 	std::vector<bad_range> bad_;
+	bool bad_known_ = true;
 	verdict verdict_;
 	bool compared_ = false;
 	u64 begun_ms_ = 0;
 	u64 took_ms_ = 0;
 };
 
-/* One of them, at least, is a destination. */
-void refuse_overlap(const device &a, const device &b)
+[[nodiscard]] std::vector<std::string> paths_of(const std::vector<device> &devices)
 {
-	for (const auto &[upper, lower] : { std::pair(&a, &b), std::pair(&b, &a) }) {
-		if (is_made_of(upper->number, lower->number))
-			throw failure(fmt::format("{} is made of {}, which would be overwritten",
-						  upper->path, lower->path));
-	}
+	std::vector<std::string> paths;
+
+	paths.reserve(devices.size());
+	for (const device &d : devices)
+		paths.push_back(d.path);
+	return paths;
 }
 
 void copying::look()
 {
-	source_ = look_at(how_.source, open_.emplace_back());
+	source_ = look_at(how_.source, source_file_);
+	look_at_users(source_);
 	for (const std::string &path : how_.dests) {
-		dests_.push_back(look_at(path, open_.emplace_back()));
-		look_at_use(dests_.back());
-		paths_.push_back(dests_.back().path);
+		device &d = dests_.emplace_back(look_at(path, files_.emplace_back()));
+
+		look_at_users(d);
 	}
 	const std::string why = why_not_all(source_, dests_, how_.force);
 
 	if (!why.empty())
 		throw failure(why);
-	for (size_t i = 0; i < dests_.size(); i++) {
-		refuse_overlap(source_, dests_[i]);
-		for (size_t j = 0; j < i; j++)
-			refuse_overlap(dests_[j], dests_[i]);
-	}
-	look_at_use(source_);
-	for (const std::string &user : source_.users) {
-		if (user.find("mounted on ") != std::string::npos)
-			say(stderr,
-			    fmt::format("kcopyctl: {} is {}: what is written there meanwhile makes "
-					"the copy one of no moment\n",
-					source_.path, printable(user)));
+	if (source_.in_use())
+		say(stderr,
+		    fmt::format("kcopyctl: {} is in use ({}): the copy may not be consistent; copy "
+				"a snapshot of it instead\n",
+				source_.path, users_text(source_)));
+	for (device &d : dests_) {
+		if (!how_.yes)
+			look_at_contents(d);
 	}
 }
 
@@ -239,10 +271,26 @@ void copying::ready() const
 void copying::prepare()
 {
 	ready();
-	write_back(source_, false);
-	for (const device &d : dests_) {
+	/* It may be a disk of which nothing but reads can be expected. */
+	if (fsync(source_file_.get()) != 0)
+		say(stderr, fmt::format("kcopyctl: {} does not write what is in its cache: {}\n",
+					source_.path, last_error()));
+	for (size_t i = 0; i < dests_.size(); i++) {
+		device &d = dests_[i];
+		const std::string disk = disk_node(d);
+
 		ready();
-		write_back(d, true);
+		if (!locks_.contains(disk))
+			locks_[disk] = lock(d, disk);
+		/* For udev each end of writing is a change. */
+		file dev(open(d.opened.c_str(), O_RDWR | O_CLOEXEC));
+
+		if (!dev)
+			throw failure(fmt::format("{}: {}", d.path, last_error()));
+		files_[i] = std::move(dev);
+		d.opened = path_of(files_[i]);
+		if (!write_back(files_[i]))
+			throw failure(fmt::format("{}: {}", d.path, last_error()));
 	}
 	if (how_.map.empty())
 		return;
@@ -254,7 +302,20 @@ void copying::prepare()
 		throw failure(how_.map + " is a block device, which a map would overwrite");
 }
 
-/* Until it ends by itself; a signal is a failure, and then the engine's end is its end. */
+/* What is known so far, also if the copy does not end by itself. */
+void copying::read_bad(const engine &e)
+{
+	if (!how_.salvage)
+		return;
+	try {
+		bad_ = e.bad();
+	} catch (const failure &f) {
+		bad_known_ = false;
+		also_wrong(verdict_, exit_failed, f.what());
+	}
+}
+
+/* Until it ends by itself, or for a signal: the engine's end is its end. */
 void copying::transfer()
 {
 	ready();
@@ -263,37 +324,46 @@ void copying::transfer()
 	display_.phase("");
 	for (status_ = e.status(); status_.goes_on(); status_ = e.status()) {
 		display_.show(status_.done * 512, bytes());
-		if (caught_signal() != 0) {
-			display_.clear();
-			e.end();
-			throw failure(
-				fmt::format("cancelled: {} of {} were copied, and {} is no copy",
-					    show_size(status_.done * 512), show_size(bytes()),
-					    join(paths_, ", ")),
-				exit_signal + caught_signal());
-		}
+		if (caught_signal() != 0)
+			break;
 		sleep_ms(100);
 	}
 	display_.clear();
-	if (how_.salvage)
-		bad_ = e.bad();
-	verdict_ = judge(status_, source_.path, paths_);
+	if (status_.goes_on())
+		verdict_ = { exit_signal + caught_signal(),
+			     fmt::format("cancelled: {} of {} were copied, and {}",
+					 show_size(status_.done * 512), show_size(bytes()),
+					 no_copy(paths_of(dests_))) };
+	else
+		verdict_ = judge(status_, source_.path, paths_of(dests_));
+	read_bad(e);
 	try {
 		e.end();
 	} catch (const failure &f) {
 		also_wrong(verdict_, exit_failed, f.what());
+	}
+	/* The module had them until now. */
+	for (size_t i = 0; i < dests_.size(); i++) {
+		const device &d = dests_[i];
+
+		if (!how_.verify || !is_copy(i) || d.in_use())
+			continue;
+		claims_.push_back(claim(d));
+		if (!claims_.back())
+			also_wrong(verdict_, exit_failed,
+				   fmt::format("{} is in use by somebody else already: {}", d.path,
+					       last_error()));
 	}
 }
 
 /* All of them, whatever is wrong with one. */
 void copying::flush()
 {
-	for (const device &d : dests_) {
-		try {
-			write_back(d, true);
-		} catch (const failure &f) {
-			also_wrong(verdict_, exit_failed, f.what());
-		}
+	for (size_t i = 0; i < dests_.size(); i++) {
+		if (is_copy(i) && !write_back(files_[i]))
+			also_wrong(verdict_, exit_failed,
+				   fmt::format("what was written to {} may not last: {}",
+					       dests_[i].path, last_error()));
 	}
 }
 
@@ -326,7 +396,8 @@ private:
 	std::unique_ptr<char, decltype(&std::free)> data_;
 };
 
-void copying::compare_with(const device &to)
+/* Fails if it cannot be read. */
+verdict copying::compare_with(const device &to)
 {
 	const reader a(source_);
 	const reader b(to);
@@ -350,10 +421,9 @@ void copying::compare_with(const device &to)
 			const auto differs =
 				std::mismatch(there.begin(), there.end(), here.begin());
 
-			throw failure(
-				fmt::format("{} differs from {} at byte {}", to.path, source_.path,
-					    at + static_cast<u64>(differs.first - there.begin())),
-				exit_differs);
+			return { exit_differs,
+				 fmt::format("{} differs from {} at byte {}", to.path, source_.path,
+					     at + static_cast<u64>(differs.first - there.begin())) };
 		}
 		at += n;
 		display_.show(at, bytes());
@@ -361,67 +431,78 @@ void copying::compare_with(const device &to)
 
 		sleep_ms(due - std::min(due, now_ms()));
 		if (caught_signal() != 0)
-			throw failure("cancelled: all is copied, and not all of it compared",
-				      exit_signal + caught_signal());
+			return { exit_signal + caught_signal(),
+				 "cancelled: all is copied, and not all of it compared" };
 	}
+	return {};
 }
 
-/* All of them, whatever is wrong with one, unless it is told to end. */
+/* All that are copies, whatever is wrong with one, unless it is told to end. */
 void copying::compare()
 {
-	compared_ = true;
-	for (const device &to : dests_) {
+	compared_ = status_.write_err == 0;
+	for (size_t i = 0; i < dests_.size() && verdict_.code < exit_signal; i++) {
+		const device &to = dests_[i];
+		verdict v;
+
+		if (!is_copy(i))
+			continue;
 		display_.phase("comparing " + to.path + ": ");
 		try {
-			compare_with(to);
+			v = compare_with(to);
 		} catch (const failure &f) {
-			compared_ = false;
-			also_wrong(verdict_, f.code(),
-				   f.code() == exit_failed ?
-					   to.path + " cannot be compared: " + f.what() :
-					   f.what());
-			if (f.code() > exit_signal)
-				break;
+			v = { exit_failed, to.path + " cannot be compared: " + f.what() };
 		}
+		if (v.code == exit_done)
+			continue;
+		compared_ = false;
+		also_wrong(verdict_, v.code, v.wrong);
 	}
 	display_.clear();
 }
 
 void copying::write_map()
 {
-	const map_facts of = { source_.path, status_.total, !status_.bad_lost };
+	const map_facts of = { source_.path, status_.total, status_.done, !status_.bad_lost };
 	const std::string text = how_.json ? map_json(bad_, of) : map_text(bad_, of);
-	/* A pipe has no length. */
-	const int error = ftruncate(map_.get(), 0) != 0 && errno != EINVAL ? errno :
-									     write_all(map_, text);
+	/* A pipe has no length, and nothing that could be stable. */
+	int error = ftruncate(map_.get(), 0) != 0 && errno != EINVAL ? errno :
+								       write_all(map_, text);
 
+	if (error == 0 && fsync(map_.get()) != 0 && errno != EINVAL)
+		error = errno;
 	if (error != 0)
 		also_wrong(verdict_, exit_failed,
-			   fmt::format("{} cannot be written: {}", how_.map,
-				       std::generic_category().message(error)));
+			   fmt::format("{} cannot be written: {}", how_.map, error_text(-error)));
 }
 
 int copying::report()
 {
 	const u64 per_second = bytes() * 1000 / std::max<u64>(took_ms_, 1);
+	const std::vector<std::string> paths = paths_of(dests_);
 
 	if (how_.json) {
 		json out;
 
 		out.begin('{').add("source", source_.path).key("destinations").begin('[');
-		for (const std::string &path : paths_)
+		for (const std::string &path : paths)
 			out.add(path);
+		out.end().key("failed").begin('[');
+		for (size_t i = 0; i < paths.size(); i++) {
+			if (!is_copy(i))
+				out.add(paths[i]);
+		}
 		out.end().add("bytes", bytes()).add("milliseconds", took_ms_);
 		out.add("skipped_sectors", status_.skipped).key("bad");
 		add_bad(out, bad_);
-		out.add("bad_complete", !status_.bad_lost).add("compared", compared_);
+		out.add("bad_complete", bad_known_ && !status_.bad_lost).add("compared", compared_);
 		out.add("exit_code", verdict_.code).add("error", verdict_.wrong);
 		say(stdout, out.end().text() + "\n");
 	} else if (!how_.quiet &&
 		   (verdict_.code == exit_done || verdict_.code == exit_incomplete)) {
 		say(stdout, fmt::format("{} copied from {} to {} in {} ({}){}\n",
 					show_size(bytes() - status_.skipped * 512), source_.path,
-					join(paths_, ", "), show_time(took_ms_ / 1000),
+					join(paths, ", "), show_time(took_ms_ / 1000),
 					show_rate(per_second), compared_ ? ", and compared" : ""));
 	}
 	std::fflush(stdout);
@@ -434,16 +515,19 @@ int copying::run()
 {
 	look();
 	ready();
-	ask(dests_, how_);
+	ask(source_, dests_, how_);
 	prepare();
 	begun_ms_ = now_ms();
 	transfer();
-	if (map_)
+	if (map_ && bad_known_)
 		write_map();
 	flush();
 	took_ms_ = now_ms() - begun_ms_;
-	if (how_.verify && verdict_.code != exit_failed)
+	/* What was left out is not the same. */
+	if (how_.verify && status_.complete() && bad_known_)
 		compare();
+	else if (how_.verify)
+		also_wrong(verdict_, verdict_.code, "not compared");
 	return report();
 }
 
@@ -451,19 +535,9 @@ int copying::run()
 
 int copy(const copy_options &options)
 {
-	try {
-		need_root("copy");
-		catch_signals();
-		return copying(options).run();
-	} catch (const failure &f) {
-		if (options.json) {
-			json out;
-
-			out.begin('{').add("exit_code", f.code()).add("error", f.what());
-			say(stdout, out.end().text() + "\n");
-		}
-		throw;
-	}
+	need_root("copy");
+	catch_signals();
+	return copying(options).run();
 }
 
 } /* namespace kcopyctl */

@@ -8,7 +8,6 @@
 
 #include "dm.hpp"
 #include "system.hpp"
-#include "targets.hpp"
 
 namespace kcopyctl
 {
@@ -39,7 +38,15 @@ void say_nothing(int /*level*/, const char * /*file*/, int /*line*/, int /*dm_er
 	return dm_task_run(t.get()) != 0;
 }
 
-void add_targets(const std::string &device, std::vector<target> &all)
+/* One of mainline's with these names cannot be loaded beside such a module. */
+[[nodiscard]] bool has_mainline_names(const std::string &module)
+{
+	return read_file("/sys/module/" + module + "/parameters/mainline_names")
+		.value_or("")
+		.starts_with('Y');
+}
+
+void add_targets(const std::string &device, mainline_names also, std::vector<target> &all)
 {
 	const task t = make_task(DM_DEVICE_STATUS, device);
 	void *next = nullptr;
@@ -56,8 +63,10 @@ void add_targets(const std::string &device, std::vector<target> &all)
 		char *params = nullptr;
 
 		next = dm_get_next_target(t.get(), next, &start, &length, &type, &params);
-		if (type && is_ours(type))
-			all.push_back({ device, type, start, length, params ? params : "" });
+		const auto kind = kind_of(type ? type : "", also);
+
+		if (kind)
+			all.push_back({ device, type, *kind, start, length, params ? params : "" });
 	} while (next);
 }
 
@@ -69,6 +78,8 @@ std::vector<target> list_targets()
 
 	if (!exists("/sys/class/misc/device-mapper"))
 		return all;
+	const mainline_names also = { has_mainline_names("kcopyd_mirror"),
+				      has_mainline_names("kcopyd_snapshot") };
 	const task t = make_task(DM_DEVICE_LIST, "");
 
 	if (!run(t))
@@ -81,7 +92,7 @@ std::vector<target> list_targets()
 	for (const char *at = reinterpret_cast<const char *>(names);;) {
 		const auto *one = reinterpret_cast<const dm_names *>(at);
 
-		add_targets(static_cast<const char *>(one->name), all);
+		add_targets(static_cast<const char *>(one->name), also, all);
 		if (one->next == 0)
 			return all;
 		at += one->next;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "targets.hpp"
 #include "text.hpp"
 
 namespace kcopyctl
@@ -13,7 +14,8 @@ namespace kcopyctl
 
 struct target {
 	std::string device; /* its name */
-	std::string type;
+	std::string type;   /* as its table calls it */
+	target_kind kind;
 	u64 start = 0; /* in sectors */
 	u64 length = 0;
 	std::string status;

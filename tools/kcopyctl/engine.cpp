@@ -49,7 +49,13 @@ private:
 	file log_;
 };
 
-[[nodiscard]] std::vector<std::string> command_line(const copy_options &how, const device &source,
+/* What follows the last @ is a sector. */
+[[nodiscard]] std::string parameter(const device &d)
+{
+	return d.opened + "@0";
+}
+
+[[nodiscard]] std::vector<std::string> command_line(const engine_options &how, const device &source,
 						    const std::vector<device> &dests)
 {
 	std::vector<std::string> words = { "modprobe", "--first-time", "kcopyd-copy" };
@@ -57,25 +63,53 @@ private:
 
 	if (!how.module.empty())
 		words = { "insmod", how.module };
-	/* What follows the last @ is a sector: a path may have one, too. */
 	for (const device &d : dests)
-		dst += (dst.empty() ? "" : ",") + d.node + "@0";
-	words.push_back("src=" + source.node + "@0");
+		dst += (dst.empty() ? "" : ",") + parameter(d);
+	words.push_back("src=" + parameter(source));
 	words.push_back("dst=" + dst);
 	words.push_back(fmt::format("count={}", source.bytes / 512));
 	words.push_back(fmt::format("rate={}", how.rate));
 	words.push_back(fmt::format("chunk_kb={}", chunk_kb(how.rate)));
+	words.emplace_back("pages=1024");
 	/* Also what is not wanted: options of modprobe.d come before these. */
 	for (const auto &[name, value] :
 	     { std::pair("salvage", how.salvage), std::pair("detect_zeroes", how.sparse),
-	       std::pair("shared", how.force), std::pair("ignore_error", false) })
+	       std::pair("shared", how.force), std::pair("ignore_error", false),
+	       std::pair("write_seq", false), std::pair("verify", false),
+	       std::pair("flush", false) })
 		words.push_back(fmt::format("{}={:d}", name, value));
 	return words;
 }
 
+/* With the path by which the user knows it. */
+[[nodiscard]] std::string renamed(std::string text, const device &d)
+{
+	const std::string to_module = parameter(d);
+	const size_t at = text.find(to_module);
+
+	return at == std::string::npos ? text : text.replace(at, to_module.size(), d.path);
+}
+
+void unload()
+{
+	constexpr u64 patience_ms = 5000;
+	const u64 give_up = now_ms() + patience_ms;
+
+	/* Somebody may be just reading what is in sysfs. */
+	while (syscall(SYS_delete_module, "kcopyd_copy", O_NONBLOCK) != 0) {
+		if (errno == ENOENT)
+			throw failure("somebody else has unloaded kcopyd-copy");
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			throw failure("kcopyd-copy cannot be unloaded: " + last_error());
+		if (now_ms() > give_up)
+			throw failure("kcopyd-copy cannot be unloaded: somebody uses it");
+		usleep(10000);
+	}
+}
+
 } /* namespace */
 
-engine::engine(const copy_options &how, const device &source, const std::vector<device> &dests)
+engine::engine(const engine_options &how, const device &source, const std::vector<device> &dests)
 {
 	if (is_running())
 		throw failure(
@@ -88,10 +122,24 @@ engine::engine(const copy_options &how, const device &source, const std::vector<
 	const kernel_log log;
 	const finished loading = run(command_line(how, source, dests));
 
-	if (loading.code != 0)
-		throw failure("the copy cannot begin: " +
-			      why_not_loaded(loading.said, log.lines()));
+	if (loading.code != 0) {
+		std::string why = renamed(why_not_loaded(loading.said, log.lines()), source);
+
+		for (const device &d : dests)
+			why = renamed(std::move(why), d);
+		throw failure("the copy cannot begin: " + why);
+	}
 	status_ = file(open((parameters + "status").c_str(), O_RDONLY | O_CLOEXEC));
+	if (!status_) {
+		const std::string why = last_error();
+
+		if (!is_running())
+			throw failure(
+				"the copy cannot begin: modprobe did not load kcopyd-copy, and "
+				"says that it did: look into /etc/modprobe.d");
+		unload();
+		throw failure("the copy was ended, as its status cannot be read: " + why);
+	}
 	loaded_ = true;
 }
 
@@ -106,23 +154,11 @@ engine::~engine()
 
 void engine::end()
 {
-	constexpr u64 patience_ms = 5000;
-	const u64 give_up = now_ms() + patience_ms;
-
 	if (!std::exchange(loaded_, false))
 		return;
 	/* The one that there is now may be somebody else's. */
 	static_cast<void>(line());
-	/* Somebody may be just reading what is in sysfs. */
-	while (syscall(SYS_delete_module, "kcopyd_copy", O_NONBLOCK) != 0) {
-		if (errno == ENOENT)
-			throw failure("somebody else has unloaded kcopyd-copy");
-		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			throw failure("kcopyd-copy cannot be unloaded: " + last_error());
-		if (now_ms() > give_up)
-			throw failure("kcopyd-copy cannot be unloaded: somebody uses it");
-		usleep(10000);
-	}
+	unload();
 }
 
 bool engine::is_running()

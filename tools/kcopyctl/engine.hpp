@@ -14,19 +14,11 @@
 namespace kcopyctl
 {
 
-struct copy_options {
-	std::string source;
-	std::vector<std::string> dests;
+struct engine_options {
 	u64 rate = 0; /* bytes a second; 0 is any */
 	bool sparse = false;
 	bool salvage = false;
-	bool verify = false;
 	bool force = false;
-	bool yes = false;
-	bool json = false;
-	bool quiet = false;
-	u64 interval_ms = 0; /* of what is printed; 0 is what suits */
-	std::string map;
 	std::string module; /* the module's file; else modprobe looks for it */
 };
 
@@ -37,8 +29,8 @@ struct copy_options {
  */
 class engine {
 public:
-	/* Fails if the kernel does not begin. */
-	engine(const copy_options &how, const device &source, const std::vector<device> &dests);
+	/* Fails if the kernel does not begin. The devices are open as long as it takes. */
+	engine(const engine_options &how, const device &source, const std::vector<device> &dests);
 	engine(const engine &) = delete;
 	engine &operator=(const engine &) = delete;
 	~engine();

@@ -116,7 +116,6 @@ public:
 	}
 
 	json &add(std::string_view text) { return raw(json_text(text)); }
-	json &add(const std::string &text) { return raw(json_text(text)); }
 	json &add(const char *text) { return raw(json_text(text)); }
 	json &add(bool so) { return raw(so ? "true" : "false"); }
 	json &add(u64 number) { return raw(std::to_string(number)); }

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kcopyctl: copies of block devices by kcopyd, and what there is to be seen and set. */
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
 #include "commands.hpp"
+#include "json.hpp"
 #include "system.hpp"
 
 namespace
@@ -53,6 +57,7 @@ private:
 	void add_copy();
 	void add_top();
 	void add_rate();
+	[[nodiscard]] std::vector<command_words> words() const;
 
 	CLI::App app_{ "Copies block devices by kcopyd, and shows and limits its copies." };
 	CLI::App *copy_ = nullptr;
@@ -129,6 +134,28 @@ void command_line::add_rate()
 	rate_->add_flag("--json", rate_options_.json, "As JSON");
 }
 
+[[nodiscard]] std::vector<std::string> options_of(const CLI::App &command)
+{
+	std::vector<std::string> all;
+
+	for (const CLI::Option *option : command.get_options()) {
+		for (const std::string &name : option->get_lnames())
+			all.push_back("--" + name);
+	}
+	return all;
+}
+
+std::vector<command_words> command_line::words() const
+{
+	std::vector<command_words> all = { { app_.get_name(), options_of(app_) } };
+
+	for (const CLI::App *command : app_.get_subcommands(nullptr)) {
+		all.front().words.push_back(command->get_name());
+		all.push_back({ command->get_name(), options_of(*command) });
+	}
+	return all;
+}
+
 int command_line::run(int argc, const char *const *argv)
 {
 	try {
@@ -154,26 +181,46 @@ int command_line::run(int argc, const char *const *argv)
 		return top(top_options_);
 	}
 	if (completion_->parsed())
-		return completion(shell_);
+		return completion(shell_, words());
 	if (!limit_.empty())
 		rate_options_.limit = parse_rate(limit_);
 	return rate(rate_options_);
+}
+
+/* Also where the arguments are wrong, and the library does not tell. */
+[[nodiscard]] bool wants_json(int argc, const char *const *argv)
+{
+	return std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+}
+
+/* Returns the code. */
+[[nodiscard]] int complain(const std::string &what, int code, bool as_json)
+{
+	json out;
+
+	if (as_json) {
+		out.begin('{').add("exit_code", code).add("error", what);
+		say(stdout, out.end().text() + "\n");
+		std::fflush(stdout);
+	}
+	say(stderr, fmt::format("kcopyctl: {}\n", what));
+	return code;
 }
 
 } /* namespace */
 
 int main(int argc, char **argv)
 {
+	const bool as_json = wants_json(argc, argv);
 	int code = exit_failed;
 
 	settle();
 	try {
 		code = command_line().run(argc, argv);
 	} catch (const failure &f) {
-		std::fprintf(stderr, "kcopyctl: %s\n", f.what());
-		code = f.code();
+		code = complain(f.what(), f.code(), as_json);
 	} catch (const std::exception &e) {
-		std::fprintf(stderr, "kcopyctl: %s\n", e.what());
+		code = complain(e.what(), exit_failed, as_json);
 	}
 	/* Both, as an earlier error may have taken away what was to be written. */
 	if ((std::fflush(stdout) == 0 && std::ferror(stdout) == 0) || code != exit_done)

@@ -37,11 +37,15 @@ struct copy_status {
 	int read_err = 0;
 	unsigned int write_err = 0;
 	int submit_err = 0;
-	u64 skipped = 0; /* sectors that could not be read */
-	u64 bad_ranges = 0;
+	u64 skipped = 0;       /* sectors that could not be read */
 	bool bad_lost = false; /* there were more ranges than the module could keep */
 
 	[[nodiscard]] bool goes_on() const { return state == "starting" || state == "copying"; }
+	/* All of it was tried, and the destinations without a write error have what was read. */
+	[[nodiscard]] bool complete() const
+	{
+		return state == "done" || state == "done-with-errors";
+	}
 };
 
 /* A negative errno, or 0. */
@@ -88,8 +92,6 @@ template <typename T> [[nodiscard]] bool set(T &to, const auto &from)
 		return set(s.submit_err, parse_errno(value));
 	else if (key == "skipped")
 		return set(s.skipped, parse_number(value));
-	else if (key == "bad_ranges")
-		return set(s.bad_ranges, parse_number(value));
 	else if (key == "bad_lost")
 		return set(s.bad_lost, parse_number(value));
 	return true;
@@ -110,30 +112,60 @@ template <typename T> [[nodiscard]] bool set(T &to, const auto &from)
 	return s;
 }
 
+/* What a negative errno, which the kernel tells, means. */
+[[nodiscard]] inline std::string error_text(int error)
+{
+	return std::generic_category().message(-error);
+}
+
+/* "(error -16)", of the kernel's log, in words. */
+[[nodiscard]] inline std::string in_words(const std::string &line)
+{
+	constexpr std::string_view sign = "(error ";
+	const size_t at = line.find(sign);
+	const size_t end = line.find(')', at);
+
+	if (end == std::string::npos)
+		return line;
+	const size_t number = at + sign.size();
+	const auto error = parse_errno(std::string_view(line).substr(number, end - number));
+
+	return error ? line.substr(0, at + 1) + error_text(*error) + line.substr(end) : line;
+}
+
+/* Does the kernel say it of the module kcopyd-copy, or of what it asks kcopyd for? */
+[[nodiscard]] inline bool is_of_copy(std::string_view line)
+{
+	return line.starts_with("kcopyd-copy: ") ||
+	       (line.starts_with("kcopyd: ") && line.find("kcopyd_copy") != std::string_view::npos);
+}
+
 /* @said by modprobe or insmod, while the kernel's @log had these lines. */
 [[nodiscard]] inline std::string why_not_loaded(const std::string &said,
 						const std::vector<std::string> &log)
 {
-	const auto last_with = [&](std::string_view word) {
-		const auto found = std::find_if(log.rbegin(), log.rend(), [&](const auto &line) {
-			return line.find(word) != std::string::npos;
-		});
-
-		return found == log.rend() ? std::string() : *found;
-	};
 	const auto has = [&](int error) {
-		return said.find(std::generic_category().message(error)) != std::string::npos;
+		return said.find(error_text(-error)) != std::string::npos;
 	};
+	const bool restricted = std::any_of(log.begin(), log.end(), [](const std::string &line) {
+		return line.find("module loading is restricted") != std::string::npos;
+	});
+	const auto why = std::find_if(log.rbegin(), log.rend(), is_of_copy);
 
 	/* Under lockdown, which Secure Boot brings, it is not permitted. */
-	if (has(EKEYREJECTED) || has(ENOKEY) || !last_with("module loading is restricted").empty())
+	if (has(EKEYREJECTED) || has(ENOKEY) || restricted)
 		return "this kernel loads only modules that are signed with a key that it trusts "
 		       "(Secure Boot), and kcopyd's are not: make install KEY=<private key> "
 		       "CERT=<certificate>, then mokutil --import <certificate>, which for DKMS "
 		       "is /var/lib/dkms/mok.pub";
-	const std::string why = last_with("kcopyd");
-
-	return why.empty() ? said + " (--module names the module's file)" : why;
+	if (why != log.rend())
+		return in_words(*why);
+	if (has(EPERM))
+		return said + ": load it where that is allowed, not in a container without "
+			      "CAP_SYS_MODULE, nor after kernel.modules_disabled=1, which only a "
+			      "restart ends";
+	return said.find("not found") == std::string::npos ? said :
+							     said + " (--module names its file)";
 }
 
 /* Sectors of the source. */
@@ -191,15 +223,20 @@ struct bad_range {
 struct map_facts {
 	std::string source;
 	u64 sectors = 0;
-	bool complete = true;
+	u64 tried = 0;
+	bool complete = true; /* of what was tried */
 };
 
 [[nodiscard]] inline std::string map_text(const std::vector<bad_range> &all, const map_facts &of)
 {
-	std::string out = fmt::format("# sectors of 512 bytes of {} ({} in all) that could not be "
-				      "read: first count\n",
-				      of.source, of.sectors);
+	std::string out;
 
+	if (of.tried < of.sectors)
+		out = fmt::format("# incomplete: {} of {} sectors were tried\n", of.tried,
+				  of.sectors);
+	out += fmt::format("# sectors of 512 bytes of {} ({} in all) that could not be read: first "
+			   "count\n",
+			   of.source, of.sectors);
 	for (const bad_range &r : all)
 		out += fmt::format("{} {}\n", r.first, r.count);
 	if (!of.complete)
@@ -220,7 +257,7 @@ inline void add_bad(json &to, const std::vector<bad_range> &all)
 	json out;
 
 	out.begin('{').add("source", of.source).add("sectors", of.sectors);
-	out.add("complete", of.complete).key("bad");
+	out.add("tried", of.tried).add("complete", of.complete && of.tried == of.sectors).key("bad");
 	add_bad(out, all);
 	return out.end().text() + "\n";
 }
@@ -248,41 +285,58 @@ inline void also_wrong(verdict &v, int code, std::string_view what)
 	v.wrong += what;
 }
 
-[[nodiscard]] inline std::string failed_paths(unsigned int mask,
-					      const std::vector<std::string> &paths)
+[[nodiscard]] inline bool has_failed(unsigned int write_err, size_t dest)
 {
-	std::string out;
-
-	for (size_t i = 0; i < paths.size() && i < 32; i++) {
-		if ((mask >> i & 1) != 0)
-			out += (out.empty() ? "" : ", ") + paths[i];
-	}
-	return out;
+	return (write_err >> dest & 1) != 0;
 }
 
-/* Of a copy that has ended. Errors of writing come first: of these nothing is known. */
+[[nodiscard]] inline std::vector<std::string> failed_paths(unsigned int write_err,
+							   const std::vector<std::string> &paths)
+{
+	std::vector<std::string> failed;
+
+	for (size_t i = 0; i < paths.size(); i++) {
+		if (has_failed(write_err, i))
+			failed.push_back(paths[i]);
+	}
+	return failed;
+}
+
+[[nodiscard]] inline std::string no_copy(const std::vector<std::string> &dests)
+{
+	return dests.size() == 1 ? dests[0] + " is no copy" :
+				   "none of " + join(dests, ", ") + " is a copy";
+}
+
+/* Of a copy that has ended. */
 [[nodiscard]] inline verdict judge(const copy_status &s, const std::string &source,
 				   const std::vector<std::string> &dests)
 {
+	verdict v;
+
 	if (s.write_err != 0)
-		return { exit_failed,
-			 fmt::format("writing failed on {}: what is there is not a copy",
-				     failed_paths(s.write_err, dests)) };
+		also_wrong(v, exit_failed,
+			   fmt::format("writing failed on {}: {}",
+				       join(failed_paths(s.write_err, dests), ", "),
+				       s.complete() ?
+					       "what is there is not a copy" :
+					       "the copy was stopped, and " + no_copy(dests)));
 	if (s.submit_err != 0)
-		return { exit_failed,
-			 fmt::format("kcopyd refused a part of the copy (error {}): see dmesg",
-				     s.submit_err) };
-	if (s.state == "done")
-		return {};
-	if (s.state == "done-with-errors")
-		return { exit_incomplete,
-			 fmt::format("{} sectors of {} cannot be read, and are left out", s.skipped,
-				     source) };
-	if (s.read_err != 0)
-		return { exit_failed,
-			 fmt::format("{} cannot be read (error {}): --salvage copies what can be",
-				     source, s.read_err) };
-	return { exit_failed, fmt::format("the copy was stopped by somebody else: {}", s.state) };
+		also_wrong(v, exit_failed,
+			   fmt::format("kcopyd refused a part of the copy ({}): see dmesg",
+				       error_text(s.submit_err)));
+	else if (s.skipped != 0)
+		also_wrong(v, exit_incomplete,
+			   fmt::format("{} sectors of {} cannot be read, and are left out",
+				       s.skipped, source));
+	else if (s.read_err != 0)
+		also_wrong(v, exit_failed,
+			   fmt::format("{} cannot be read ({}): --salvage copies what can be",
+				       source, error_text(s.read_err)));
+	if (!s.complete() && v.code == exit_done)
+		also_wrong(v, exit_failed,
+			   fmt::format("the copy was stopped by somebody else: {}", s.state));
+	return v;
 }
 
 } /* namespace kcopyctl */

@@ -27,15 +27,17 @@ namespace kcopyctl
 
 /*
  * How much the module copies by one call, of which four are on their way, and whose end it
- * tells: at a low rate there is progress to be seen, too.
+ * tells: at a low rate there is progress to be seen, too. Of whole logical blocks, whatever
+ * their size.
  */
 [[nodiscard]] inline u64 chunk_kb(u64 bytes_per_second)
 {
 	constexpr u64 least = 128;
 	constexpr u64 most = 4096;
 
-	return bytes_per_second == 0 ? most :
-				       std::clamp(bytes_per_second / 8 / 4096 * 4, least, most);
+	return bytes_per_second == 0 ?
+		       most :
+		       std::clamp(bytes_per_second / 8 / 1024 / least * least, least, most);
 }
 
 /* The rate of the last ten seconds, so that a change is seen soon but does not jump. */
@@ -92,10 +94,10 @@ private:
 {
 	if (total == 0 || done >= total)
 		return 100;
-	/* Of what is too large to be multiplied, a hundredth is exact enough. */
-	if (done > ~0ULL / 100)
-		return std::min<u64>(done / (total / 100), 99);
-	return done * 100 / total;
+	const double percents = static_cast<double>(done) * 100 / static_cast<double>(total);
+
+	/* What is large may be rounded up to all of it. */
+	return std::min<u64>(99, static_cast<u64>(percents));
 }
 
 [[nodiscard]] inline std::string bar(u64 done, u64 total, size_t width)

@@ -37,21 +37,26 @@ struct meant {
 	if (id)
 		return m;
 	for (const target &t : list_targets()) {
-		if (t.type == "kmirror" && t.device == name)
+		if (t.kind == target_kind::mirror && t.device == name)
 			m.mirrors.push_back(t);
 	}
 	return m;
 }
 
-void print(const rate_options &options, u64 bytes_per_second)
+/* @start: of which line of the table, where there are several */
+void print(const rate_options &options, u64 bytes_per_second,
+	   std::optional<u64> start = std::nullopt)
 {
 	json out;
 
 	if (options.json) {
 		out.begin('{').add("name", options.name);
+		if (start)
+			out.add("start", *start);
 		fmt::print("{}\n", out.add("bytes_per_second", bytes_per_second).end().text());
 	} else if (!options.limit) {
-		fmt::print("{}\n", show_limit(bytes_per_second));
+		fmt::print("{}{}\n", start ? fmt::format("from sector {}: ", *start) : "",
+			   show_limit(bytes_per_second));
 	}
 }
 
@@ -75,9 +80,9 @@ int rate_of_client(const rate_options &options, const listed &l)
 /* They count in KiB; what is less than one is one, not none. */
 int rate_of_mirrors(const rate_options &options, const std::vector<target> &mirrors)
 {
-	u64 kib = 0;
-
 	for (const target &t : mirrors) {
+		u64 kib = 0;
+
 		if (options.limit) {
 			kib = *options.limit / 1024 + (*options.limit % 1024 != 0);
 			send_message(t.device, t.start, fmt::format("rate {}", kib));
@@ -85,8 +90,9 @@ int rate_of_mirrors(const rate_options &options, const std::vector<target> &mirr
 			kib = parse_mirror_rate(send_message(t.device, t.start, "state"))
 				      .value_or(0);
 		}
+		print(options, kib * 1024,
+		      mirrors.size() > 1 ? std::optional(t.start) : std::nullopt);
 	}
-	print(options, kib * 1024);
 	return exit_done;
 }
 

@@ -10,9 +10,10 @@
 #include "clients.hpp"
 #include "commands.hpp"
 #include "dm.hpp"
-#include "engine.hpp"
 #include "json.hpp"
+#include "outcome.hpp"
 #include "progress.hpp"
+#include "screen.hpp"
 #include "system.hpp"
 #include "targets.hpp"
 
@@ -22,11 +23,19 @@ namespace kcopyctl
 namespace
 {
 
+/* Nothing for who is not root: the rest is shown to them all the same. */
+using visible_targets = std::optional<std::vector<target>>;
+
+[[nodiscard]] visible_targets see_targets()
+{
+	return geteuid() == 0 ? visible_targets(list_targets()) : std::nullopt;
+}
+
 void add_quantiles(json &to, const latencies &all)
 {
 	to.begin('{');
 	for (const unsigned int percent : { 50U, 99U }) {
-		const std::optional<u64> us = quantile(all, percent);
+		const std::optional<u64> us = bound_of(quantile(all, percent));
 
 		to.key(fmt::format("p{}", percent));
 		if (us)
@@ -39,11 +48,11 @@ void add_quantiles(json &to, const latencies &all)
 
 [[nodiscard]] std::string show_quantiles(const latencies &all)
 {
-	const std::optional<u64> median = quantile(all, 50);
+	const auto median = quantile(all, 50);
 
 	if (!median)
 		return "-";
-	return fmt::format("<{}, <{}", show_us(*median), show_us(*quantile(all, 99)));
+	return fmt::format("{}, {}", show_class(*median), show_class(*quantile(all, 99)));
 }
 
 void add_client(json &to, const listed &l)
@@ -75,9 +84,9 @@ void add_target(json &to, const target &t)
 
 	to.begin('{').add("device", t.device).add("target", t.type).add("start", t.start);
 	to.add("length", t.length).add("status", t.status);
-	if (t.type == "kmirror" && mirror)
+	if (t.kind == target_kind::mirror && mirror)
 		add_mirror(to, *mirror);
-	else if (t.type.starts_with("ksnapshot") && snapshot)
+	else if (t.kind == target_kind::snapshot && snapshot)
 		to.key("snapshot")
 			.begin('{')
 			.add("state", snapshot->state)
@@ -85,6 +94,14 @@ void add_target(json &to, const target &t)
 			.add("size", snapshot->size)
 			.add("metadata", snapshot->metadata)
 			.end();
+	to.end();
+}
+
+void add_targets(json &to, const visible_targets &targets)
+{
+	to.key("targets").begin('[');
+	for (const target &t : targets.value_or(std::vector<target>()))
+		add_target(to, t);
 	to.end();
 }
 
@@ -96,7 +113,7 @@ void add_copy(json &to, const copy_status &s)
 }
 
 [[nodiscard]] std::string status_json(const std::vector<listed> &clients,
-				      const std::vector<target> &targets,
+				      const visible_targets &targets,
 				      const std::optional<copy_status> &copy)
 {
 	json out;
@@ -104,10 +121,9 @@ void add_copy(json &to, const copy_status &s)
 	out.begin('{').key("clients").begin('[');
 	for (const listed &l : clients)
 		add_client(out, l);
-	out.end().key("targets").begin('[');
-	for (const target &t : targets)
-		add_target(out, t);
-	out.end().key("copy");
+	out.end();
+	add_targets(out, targets);
+	out.key("copy");
 	if (copy)
 		add_copy(out, *copy);
 	else
@@ -115,37 +131,42 @@ void add_copy(json &to, const copy_status &s)
 	return out.end().text();
 }
 
-void print_clients(const std::vector<listed> &clients)
+[[nodiscard]] std::string clients_text(const std::vector<listed> &clients)
 {
-	fmt::print("{:>6} {:<24} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7} {:>10}\n", "CLIENT", "NAME",
-		   "PAGES", "QUEUED", "COPIES", "READ", "WRITTEN", "ERRORS", "LIMIT");
+	std::vector<std::vector<std::string>> rows = { { "CLIENT", "NAME", "PAGES", "QUEUED",
+							 "COPIES", "READ", "WRITTEN", "ERRORS",
+							 "LIMIT" } };
+
 	for (const listed &l : clients) {
 		const client &c = l.stats;
 
-		fmt::print("{:>6} {:<24} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7} {:>10}\n", c.id,
-			   c.name, fmt::format("{}/{}", c["pages_used"], c["pages"]), c["queued"],
-			   c["copies_done"] + c["zeroes_done"], show_size(c["sectors_read"] * 512),
-			   show_size((c["sectors_written"] + c["sectors_zeroed"]) * 512),
-			   c["read_errors"] + c["write_errors"], show_limit(l.bytes_per_second));
+		rows.push_back({ std::to_string(c.id), c.name,
+				 fmt::format("{}/{}", c["pages_used"], c["pages"]),
+				 std::to_string(c["queued"]),
+				 std::to_string(c["copies_done"] + c["zeroes_done"]),
+				 show_size(c["sectors_read"] * 512),
+				 show_size((c["sectors_written"] + c["sectors_zeroed"]) * 512),
+				 std::to_string(c["read_errors"] + c["write_errors"]),
+				 show_limit(l.bytes_per_second) });
 	}
-	if (clients.empty())
-		fmt::print("{:>6} there are none\n", "");
+	return table(rows, "><>>>>>>>") + (clients.empty() ? "       there are none\n" : "");
 }
 
-void print_targets(const std::vector<target> &targets)
+[[nodiscard]] std::string targets_text(const visible_targets &targets)
 {
-	if (!targets.empty())
-		fmt::print("\n{:<24} {:<15} {:>9}  {}\n", "DEVICE", "TARGET", "SIZE", "STATUS");
-	for (const target &t : targets)
-		fmt::print("{:<24} {:<15} {:>9}  {}\n", t.device, t.type, show_size(t.length * 512),
-			   show_target(t.type, t.status));
+	std::vector<std::vector<std::string>> rows = { { "DEVICE", "TARGET", "SIZE", "STATUS" } };
+
+	if (!targets)
+		return "\nOnly root sees the targets of device-mapper.\n";
+	for (const target &t : *targets)
+		rows.push_back({ t.device, t.type, show_size(t.length * 512),
+				 show_target(t.kind, t.status) });
+	return targets->empty() ? "" : "\n" + table(rows, "<<><");
 }
 
 /* A copy by kcopyctl, if there is one just now. */
 [[nodiscard]] std::optional<copy_status> current_copy()
 {
-	if (!engine::is_running())
-		return std::nullopt;
 	return parse_copy_status(
 		read_file("/sys/module/kcopyd_copy/parameters/status").value_or(""));
 }
@@ -199,45 +220,47 @@ private:
 struct sample {
 	u64 ms = 0;
 	std::vector<listed> clients;
-	std::vector<client> stats;
 };
 
 [[nodiscard]] sample take_sample()
 {
-	sample s;
+	const u64 ms = now_ms();
 
-	s.ms = now_ms();
-	s.clients = list_clients();
-	for (const listed &l : s.clients)
-		s.stats.push_back(l.stats);
-	return s;
+	return { ms, list_clients() };
 }
 
 [[nodiscard]] activity activity_in(const listed &l, const sample &now, const sample &before)
 {
-	const client *earlier = find_client(before.stats, l.stats.id);
+	const auto earlier =
+		std::find_if(before.clients.begin(), before.clients.end(),
+			     [&](const listed &e) { return e.stats.id == l.stats.id; });
 
-	return activity_of(l.stats, earlier ? *earlier : client(), now.ms - before.ms);
+	return activity_of(l.stats, earlier == before.clients.end() ? client() : earlier->stats,
+			   now.ms - before.ms);
 }
 
-void print_activity(const sample &now, const sample &before, const std::vector<target> &targets)
+[[nodiscard]] std::string activity_text(const sample &now, const sample &before)
 {
-	fmt::print("{:>6} {:<20} {:>11} {:>11} {:>8} {:>7} {:>8} {:>6} {:>17} {:>17}\n", "CLIENT",
-		   "NAME", "READ", "WRITTEN", "COPIES/s", "QUEUED", "WAITING", "ERRORS",
-		   "SMALL 50%, 99%", "LARGE 50%, 99%");
+	/* So wide that they keep their places, whatever the next sample has. */
+	std::vector<std::vector<std::string>> rows = {
+		{ "CLIENT", "NAME", "      READ", "   WRITTEN", "COPIES/s", "QUEUED", "WAITING",
+		  "ERRORS", "  SMALL 50%, 99%", "  LARGE 50%, 99%" }
+	};
+
 	for (const listed &l : now.clients) {
 		const activity a = activity_in(l, now, before);
 
-		fmt::print("{:>6} {:<20.20} {:>11} {:>11} {:>8} {:>7} {:>8} {:>6} {:>17} {:>17}\n",
-			   l.stats.id, l.stats.name, show_rate(a.read), show_rate(a.written),
-			   a.copies, l.stats["queued"], l.stats["waiting"], a.errors,
-			   show_quantiles(a.small), show_quantiles(a.large));
+		rows.push_back({ std::to_string(l.stats.id), l.stats.name, show_rate(a.read),
+				 show_rate(a.written), std::to_string(a.copies),
+				 std::to_string(l.stats["queued"]),
+				 std::to_string(l.stats["waiting"]), std::to_string(a.errors),
+				 show_quantiles(a.small), show_quantiles(a.large) });
 	}
-	print_targets(targets);
+	return table(rows, "><>>>>>>>>");
 }
 
-void print_activity_json(const sample &now, const sample &before,
-			 const std::vector<target> &targets)
+[[nodiscard]] std::string activity_json(const sample &now, const sample &before,
+					const visible_targets &targets)
 {
 	json out;
 
@@ -256,44 +279,32 @@ void print_activity_json(const sample &now, const sample &before,
 		add_quantiles(out, a.large);
 		out.end();
 	}
-	out.end().key("targets").begin('[');
-	for (const target &t : targets)
-		add_target(out, t);
-	fmt::print("{}\n", out.end().end().text());
-}
-
-/* False if nobody can see it any more. */
-[[nodiscard]] bool show_activity(bool as_json, const sample &now, const sample &before,
-				 const std::vector<target> &targets)
-{
-	if (as_json)
-		print_activity_json(now, before, targets);
-	else
-		print_activity(now, before, targets);
-	return std::fflush(stdout) == 0;
+	out.end();
+	add_targets(out, targets);
+	return out.end().text() + "\n";
 }
 
 } /* namespace */
 
 int status(bool as_json)
 {
-	const bool root = geteuid() == 0;
-	std::vector<target> targets;
+	const screen size = isatty(STDOUT_FILENO) == 1 ? screen_size() : screen();
 
 	need_kcopyd();
-	/* What everybody may see comes all the same. */
-	if (root)
-		targets = list_targets();
+	const visible_targets targets = see_targets();
 	const std::vector<listed> clients = list_clients();
+	const std::optional<copy_status> copy = current_copy();
 
 	if (as_json) {
-		fmt::print("{}\n", status_json(clients, targets, current_copy()));
+		fmt::print("{}\n", status_json(clients, targets, copy));
 	} else {
-		print_clients(clients);
-		print_targets(targets);
-		if (const auto copy = current_copy())
-			fmt::print("\nkcopyd-copy: {}, {} % of {}\n", copy->state,
-				   percent(copy->done, copy->total), show_size(copy->total * 512));
+		std::string text = clients_text(clients) + targets_text(targets);
+
+		if (copy)
+			text += fmt::format("\nkcopyd-copy: {}, {} % of {}\n", copy->state,
+					    percent(copy->done, copy->total),
+					    show_size(copy->total * 512));
+		fmt::print("{}", cut(text, { .columns = size.columns }));
 	}
 	std::fflush(stdout);
 	need_root("to see the targets of device-mapper");
@@ -303,7 +314,6 @@ int status(bool as_json)
 int top(const top_options &options)
 {
 	const bool in_place = !options.json && isatty(STDOUT_FILENO) == 1;
-	const bool root = geteuid() == 0;
 
 	need_kcopyd();
 	if (!in_place && !options.json && options.count == 0)
@@ -317,11 +327,20 @@ int top(const top_options &options)
 		if (k.end_within(options.interval_ms))
 			break;
 		sample now = take_sample();
-		const std::vector<target> targets = root ? list_targets() : std::vector<target>();
+		const visible_targets targets = see_targets();
+		std::string text = options.json ?
+					   activity_json(now, before, targets) :
+					   activity_text(now, before) + targets_text(targets);
 
-		if (in_place)
-			fmt::print("\033[H\033[2J");
-		if (!show_activity(options.json, now, before, targets))
+		if (in_place) {
+			const screen size = screen_size();
+
+			/* In the last row there would be no place for the cursor. */
+			text = "\033[H\033[2J" + cut(text, { size.columns, size.rows - 1 });
+		}
+		say(stdout, text);
+		/* Nobody may see it any more. */
+		if (std::fflush(stdout) != 0)
 			break;
 		before = std::move(now);
 	}

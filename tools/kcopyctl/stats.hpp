@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,11 +20,21 @@ namespace kcopyctl
 /* How many took less than 1, 2, 4 us and so on; the last ones took longer than all that. */
 using latencies = std::array<u64, 28>;
 
-[[nodiscard]] inline std::string latency_class(size_t i)
-{
-	constexpr size_t last = std::tuple_size_v<latencies> - 1;
+constexpr size_t longest = std::tuple_size_v<latencies> - 1;
 
-	return (i == last ? ">=" : "<") + std::to_string(1ULL << (i == last ? last - 1 : i));
+/* "<64", or ">=67108864" */
+[[nodiscard]] inline std::optional<size_t> latency_class(std::string_view text)
+{
+	const bool is_longest = text.starts_with(">=");
+
+	if (!is_longest && !text.starts_with('<'))
+		return std::nullopt;
+	const u64 us = parse_number(text.substr(is_longest ? 2 : 1)).value_or(0);
+	const size_t i = static_cast<size_t>(std::bit_width(us)) - 1 + is_longest;
+
+	if (!std::has_single_bit(us) || i > longest || is_longest != (i == longest))
+		return std::nullopt;
+	return i;
 }
 
 /* As in "<64:12 >=67108864:1", or "-". */
@@ -34,21 +45,18 @@ using latencies = std::array<u64, 28>;
 	if (text == "-")
 		return all;
 	for (std::string_view word : split(text, ' ')) {
-		const std::string_view what = take(word, ':');
+		const auto i = latency_class(take(word, ':'));
 		const std::optional<u64> count = parse_number(word);
-		size_t i = 0;
 
-		while (i < all.size() && what != latency_class(i))
-			i++;
-		if (!count || i == all.size())
+		if (!count || !i)
 			return std::nullopt;
-		all.at(i) += *count;
+		all.at(*i) += *count;
 	}
 	return all;
 }
 
-/* So many microseconds were enough for @percent of them; nothing if there are none. */
-[[nodiscard]] inline std::optional<u64> quantile(const latencies &all, unsigned int percent)
+/* The class that was enough for @percent of them; nothing if there are none. */
+[[nodiscard]] inline std::optional<size_t> quantile(const latencies &all, unsigned int percent)
 {
 	u64 sum = 0;
 	u64 seen = 0;
@@ -60,9 +68,22 @@ using latencies = std::array<u64, 28>;
 	for (size_t i = 0; i < all.size(); i++) {
 		seen += all.at(i);
 		if (static_cast<double>(seen) * 100 >= static_cast<double>(sum) * percent)
-			return 1ULL << i;
+			return i;
 	}
-	return 1ULL << (all.size() - 1);
+	return longest;
+}
+
+/* So many microseconds were more than enough; nothing of the last class, which has no bound. */
+[[nodiscard]] inline std::optional<u64> bound_of(std::optional<size_t> i)
+{
+	return i && *i != longest ? std::optional(1ULL << *i) : std::nullopt;
+}
+
+/* Whatever is rounded, that is true of it. */
+[[nodiscard]] inline std::string show_class(size_t i)
+{
+	return i == longest ? ">" + show_us(1ULL << (longest - 1), false) :
+			      "<" + show_us(1ULL << i, true);
 }
 
 struct client {
@@ -158,14 +179,6 @@ struct activity {
 	a.small = since(now.small, before.small);
 	a.large = since(now.large, before.large);
 	return a;
-}
-
-[[nodiscard]] inline const client *find_client(const std::vector<client> &all, u64 id)
-{
-	const auto found =
-		std::find_if(all.begin(), all.end(), [id](const client &c) { return c.id == id; });
-
-	return found == all.end() ? nullptr : &*found;
 }
 
 } /* namespace kcopyctl */

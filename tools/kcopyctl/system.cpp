@@ -13,6 +13,7 @@
 #include <blkid/blkid.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
@@ -89,6 +90,29 @@ void caught(int number)
 	return text ? text->substr(0, text->find('\n')) : "";
 }
 
+/* Where a whole disk begins that this may be a partition of. */
+[[nodiscard]] std::string disk_of(const std::string &sysfs)
+{
+	return exists(sysfs + "/partition") ? sysfs + "/.." : sysfs;
+}
+
+/* Of a partition. */
+[[nodiscard]] std::optional<device_number> disk_number(const std::string &sysfs)
+{
+	return exists(sysfs + "/partition") ? parse_device_number(first_line(sysfs + "/../dev")) :
+					      std::nullopt;
+}
+
+/* As in /dev. */
+[[nodiscard]] std::string name_of(const std::string &sysfs)
+{
+	std::error_code error;
+	std::string name = fs::canonical(sysfs, error).filename().string();
+
+	std::replace(name.begin(), name.end(), '!', '/');
+	return name;
+}
+
 /* What libblkid finds on it. */
 [[nodiscard]] std::string content_of(const std::string &path)
 {
@@ -102,16 +126,17 @@ void caught(int number)
 			       std::string();
 	};
 
-	if (!probe)
-		return "";
-	blkid_probe_enable_partitions(probe.get(), 1);
-	switch (blkid_do_safeprobe(probe.get())) {
+	if (probe)
+		blkid_probe_enable_partitions(probe.get(), 1);
+	switch (probe ? blkid_do_safeprobe(probe.get()) : -1) {
 	case 0:
 		break;
+	case 1:
+		return "";
 	case -2:
 		return "more than one kind of contents";
 	default:
-		return "";
+		return "contents that cannot be looked at";
 	}
 
 	const std::string type = value("TYPE");
@@ -125,10 +150,50 @@ void caught(int number)
 	return label.empty() ? type : type + " \"" + label + "\"";
 }
 
-/* What a loop device is on, if that is a device: it neither claims it nor is its holder. */
-[[nodiscard]] std::optional<device_number> backing_of(const std::string &sysfs)
+struct partition {
+	std::string name;
+	device_number number;
+};
+
+[[nodiscard]] std::vector<partition> partitions_of(const std::string &sysfs)
 {
-	return number_of(first_line(sysfs + "/loop/backing_file"));
+	std::vector<partition> all;
+
+	for (const std::string &name : names_in(sysfs)) {
+		const std::string part = fmt::format("{}/{}", sysfs, name);
+		const auto number = parse_device_number(first_line(part + "/dev"));
+
+		if (number && exists(part + "/partition"))
+			all.push_back({ name_of(part), *number });
+	}
+	return all;
+}
+
+/* What a loop device takes up: it neither claims it nor is its holder. */
+[[nodiscard]] std::optional<extent> backing_of(const std::string &sysfs)
+{
+	if (!exists(sysfs + "/loop"))
+		return std::nullopt;
+
+	const file loop(open(("/dev/" + name_of(sysfs)).c_str(), O_RDONLY | O_CLOEXEC));
+	loop_info64 info = {};
+	extent e;
+
+	if (!loop || ioctl(loop.get(), LOOP_GET_STATUS64, &info) != 0)
+		return std::nullopt;
+	/* Of a file the first is its file system's, and the second that, too, or 0. */
+	const bool is_file = info.lo_rdevice == 0 || info.lo_rdevice == info.lo_device;
+	const dev_t of = is_file ? info.lo_device : info.lo_rdevice;
+
+	e.of = { major(of), minor(of) };
+	if (is_file) {
+		e.how = extent::kind::file;
+		e.file = info.lo_inode;
+	}
+	e.from = info.lo_offset / 512;
+	if (info.lo_sizelimit != 0)
+		e.to = (info.lo_offset + info.lo_sizelimit + 511) / 512;
+	return e;
 }
 
 struct users_of_all {
@@ -142,28 +207,30 @@ struct users_of_all {
 	users_of_all all;
 
 	all.mounts = parse_mounts(read_file("/proc/self/mountinfo").value_or(""));
-	/* A file system may have a number that is no device's. */
 	for (mount &m : all.mounts) {
 		if (m.source.starts_with('/'))
-			m.device = number_of(m.source).value_or(m.device);
+			m.source_device = number_of(m.source);
 	}
 	for (const std::string &path : parse_swaps(read_file("/proc/swaps").value_or(""))) {
 		if (const auto number = number_of(path))
 			all.swaps.push_back(*number);
 	}
 	for (const std::string &name : names_in("/sys/block")) {
-		if (const auto number = backing_of("/sys/block/" + name))
-			all.loops.emplace_back(name, *number);
+		const auto on = backing_of("/sys/block/" + name);
+
+		/* The device of a file is mounted. */
+		if (on && on->how != extent::kind::file)
+			all.loops.emplace_back(name, on->of);
 	}
 	return all;
 }
 
-/* Of one device; @what is empty, or names the partition. */
+/* Of one device; @what is empty, or names it. */
 void add_users(const users_of_all &all, device_number number, const std::string &what,
 	       std::vector<std::string> &users)
 {
 	for (const mount &m : all.mounts) {
-		if (m.device == number)
+		if (m.is_on(number))
 			users.push_back(what + "mounted on " + m.where);
 	}
 	if (std::find(all.swaps.begin(), all.swaps.end(), number) != all.swaps.end())
@@ -177,6 +244,70 @@ void add_users(const users_of_all &all, device_number number, const std::string 
 		if (on == number)
 			users.push_back(fmt::format("{}held by {}", what, name));
 	}
+}
+
+[[nodiscard]] extent map_on(device_number of)
+{
+	extent e;
+
+	e.of = of;
+	e.how = extent::kind::map;
+	return e;
+}
+
+/* What a device is made of, and what that is made of. */
+void add_extents(const users_of_all &all, device_number number, std::vector<extent> &extents)
+{
+	const std::string sysfs = sysfs_of(number);
+	const auto takes = [&](extent e) {
+		e.taken_by = number;
+		e.name = name_of(sysfs_of(e.of));
+		extents.push_back(e);
+		add_extents(all, e.of, extents);
+	};
+
+	if (const auto disk = disk_number(sysfs)) {
+		extent e;
+
+		e.of = *disk;
+		e.from = parse_number(first_line(sysfs + "/start")).value_or(0);
+		e.to = e.from + parse_number(first_line(sysfs + "/size")).value_or(0);
+		takes(e);
+	}
+	if (const auto backing = backing_of(sysfs))
+		takes(*backing);
+	for (const std::string &name : names_in(sysfs + "/slaves")) {
+		const auto below = parse_device_number(
+			first_line(fmt::format("{}/slaves/{}/dev", sysfs, name)));
+
+		if (below)
+			takes(map_on(*below));
+	}
+	if (exists(sysfs))
+		return;
+	/* It is that of a file system without a device of its own, as of btrfs. */
+	const auto mounted =
+		std::find_if(all.mounts.begin(), all.mounts.end(),
+			     [&](const mount &m) { return m.device == number && m.source_device; });
+
+	if (mounted != all.mounts.end())
+		takes(map_on(*mounted->source_device));
+}
+
+/* Model and serial number of the disk. */
+[[nodiscard]] std::string model_of(const std::string &sysfs)
+{
+	const std::string disk = disk_of(sysfs);
+	std::string text;
+
+	for (const char *of : { "/device/model", "/device/serial", "/serial" }) {
+		std::string line = first_line(disk + of);
+
+		line.erase(line.find_last_not_of(' ') + 1);
+		if (!line.empty())
+			text += (text.empty() ? "" : " ") + line;
+	}
+	return text;
 }
 
 } /* namespace */
@@ -234,7 +365,7 @@ int write_all(const file &to, std::string_view text)
 
 int write_file(const std::string &path, std::string_view text)
 {
-	const file to(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+	const file to(open(path.c_str(), O_WRONLY | O_CLOEXEC));
 
 	return to ? write_all(to, text) : errno;
 }
@@ -331,13 +462,14 @@ void catch_signals()
 	struct sigaction action = {};
 
 	action.sa_handler = caught;
-	for (const int number : { SIGINT, SIGQUIT, SIGTERM })
-		sigaction(number, &action, nullptr);
-	/* Under nohup the end of the terminal is not the end of the copy. */
-	struct sigaction before = {};
+	sigaction(SIGTERM, &action, nullptr);
+	/* Under nohup the end of the terminal is not for it, and in the background no key is. */
+	for (const int number : { SIGHUP, SIGINT, SIGQUIT }) {
+		struct sigaction before = {};
 
-	if (sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
-		sigaction(SIGHUP, &action, nullptr);
+		if (sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(number, &action, nullptr);
+	}
 	/* Who reads what is printed may go away; the copy goes on, and main() tells. */
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, nullptr);
@@ -358,6 +490,27 @@ void sleep_ms(u64 ms)
 		poll(nullptr, 0, static_cast<int>(std::min(end - now_ms(), longest)));
 }
 
+std::string read_line()
+{
+	std::array<char, 256> line = {};
+	pollfd in = { .fd = STDIN_FILENO, .events = POLLIN, .revents = 0 };
+	sigset_t all = {};
+	sigset_t before = {};
+	ssize_t n = 0;
+
+	/* One that comes just before is noticed, too. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	while (caught_signal() == 0 && ppoll(&in, 1, nullptr, &before) < 0 && errno == EINTR)
+		;
+	sigprocmask(SIG_SETMASK, &before, nullptr);
+	if (caught_signal() == 0)
+		n = read(STDIN_FILENO, line.data(), line.size());
+	std::string_view text(line.data(), n > 0 ? static_cast<size_t>(n) : 0);
+
+	return std::string(take(text, '\n'));
+}
+
 bool wait_for_key(u64 ms)
 {
 	pollfd in = { .fd = STDIN_FILENO, .events = POLLIN, .revents = 0 };
@@ -375,27 +528,30 @@ device look_at(const std::string &path, file &open)
 
 	if (stat(path.c_str(), &st) != 0)
 		throw failure(fmt::format("{}: {}", path, last_error()));
-	d.path = fs::absolute(path, error).string();
-	d.node = fs::canonical(path, error).string();
 	if (!S_ISBLK(st.st_mode))
 		throw failure(fmt::format(
 			"{} is not a block device{}", path,
 			S_ISREG(st.st_mode) ? ": losetup --find --show makes one of a file" : ""));
-	if (!path_can_be_told(d.node))
-		throw failure(fmt::format("{} has a character that cannot be told to the module",
-					  printable(d.node)));
-
-	open = file(::open(d.node.c_str(), O_RDONLY | O_CLOEXEC));
+	open = file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+	d.path = fs::absolute(path, error).string();
 	if (!open || fstat(open.get(), &st) != 0 ||
 	    ioctl(open.get(), BLKGETSIZE64, &d.bytes) != 0 ||
 	    ioctl(open.get(), BLKSSZGET, &block) != 0 ||
 	    ioctl(open.get(), BLKROGET, &read_only) != 0)
 		throw failure(fmt::format("{}: {}", d.path, last_error()));
-	d.opened = fmt::format("/proc/self/fd/{}", open.get());
+	d.opened = path_of(open);
 	d.number = { major(st.st_rdev), minor(st.st_rdev) };
 	d.block = static_cast<u64>(block);
 	d.read_only = read_only != 0;
+	d.model = model_of(sysfs_of(d.number));
 	return d;
+}
+
+std::string disk_node(const device &d)
+{
+	const std::string sysfs = sysfs_of(d.number);
+
+	return disk_number(sysfs) ? "/dev/" + name_of(disk_of(sysfs)) : d.opened;
 }
 
 bool is_there(const device &d)
@@ -403,45 +559,45 @@ bool is_there(const device &d)
 	return number_of(d.path) == d.number;
 }
 
-bool is_made_of(device_number upper, device_number lower)
-{
-	const std::string sysfs = sysfs_of(upper);
-	std::vector<std::string> below;
-
-	if (upper == lower)
-		return true;
-	if (const auto backing = backing_of(sysfs); backing && is_made_of(*backing, lower))
-		return true;
-	if (exists(sysfs + "/partition"))
-		below.push_back(sysfs + "/../dev");
-	for (const std::string &name : names_in(sysfs + "/slaves"))
-		below.push_back(fmt::format("/sys/class/block/{}/dev", name));
-	return std::any_of(below.begin(), below.end(), [&](const std::string &path) {
-		const auto number = parse_device_number(first_line(path));
-
-		return number && is_made_of(*number, lower);
-	});
-}
-
-void look_at_use(device &d)
+void look_at_users(device &d)
 {
 	const users_of_all all = all_users();
 	const std::string sysfs = sysfs_of(d.number);
 
+	extent &all_of_it = d.extents.emplace_back();
+
+	all_of_it.of = d.number;
+	all_of_it.taken_by = d.number;
+	all_of_it.name = name_of(sysfs);
+	add_extents(all, d.number, d.extents);
 	add_users(all, d.number, "", d.users);
-	for (const std::string &name : names_in(sysfs)) {
-		const std::string part = fmt::format("{}/{}", sysfs, name);
+	for (const partition &p : partitions_of(sysfs))
+		add_users(all, p.number, p.name + " ", d.users);
+	/* Who has all of the disk has its partitions, too. */
+	if (const auto disk = disk_number(sysfs))
+		add_users(all, *disk, name_of(disk_of(sysfs)) + " ", d.users);
+	d.busy = d.users.empty() && !claim(d) && errno == EBUSY;
+}
 
-		if (!exists(part + "/partition"))
-			continue;
-		if (const auto number = parse_device_number(first_line(part + "/dev")))
-			add_users(all, *number, name + " ", d.users);
-	}
-
-	const file exclusive(open(d.opened.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
-
-	d.busy = !exclusive && errno == EBUSY;
+void look_at_contents(device &d)
+{
 	d.content = content_of(d.opened);
+	for (const partition &p : partitions_of(sysfs_of(d.number))) {
+		const std::string content = content_of("/dev/" + p.name);
+
+		d.content += (d.content.empty() ? "" : ", ") + p.name +
+			     (content.empty() ? "" : " " + content);
+	}
+}
+
+file claim(const device &d)
+{
+	return file(open(d.opened.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+}
+
+std::string path_of(const file &open)
+{
+	return fmt::format("/proc/{}/fd/{}", getpid(), open.get());
 }
 
 } /* namespace kcopyctl */

@@ -69,7 +69,7 @@ void say(std::FILE *to, const std::string &text);
 /* Nothing if it cannot be read. */
 [[nodiscard]] std::optional<std::string> read_file(const std::string &path);
 
-/* 0 or an errno. */
+/* 0 or an errno; of a path, which exists. */
 [[nodiscard]] int write_all(const file &to, std::string_view text);
 [[nodiscard]] int write_file(const std::string &path, std::string_view text);
 
@@ -105,6 +105,9 @@ void catch_signals();
 /* Ends early for a signal. */
 void sleep_ms(u64 ms);
 
+/* A line of the terminal without its end; nothing at a signal. */
+[[nodiscard]] std::string read_line();
+
 /* The same, or when there is something to be read on stdin; true if there is. */
 [[nodiscard]] bool wait_for_key(u64 ms);
 
@@ -114,19 +117,27 @@ void sleep_ms(u64 ms);
  */
 [[nodiscard]] device look_at(const std::string &path, file &open);
 
+/* The whole disk if it is a partition. */
+[[nodiscard]] std::string disk_node(const device &d);
+
 /* Does its path lead to it now? */
 [[nodiscard]] bool is_there(const device &d);
 
 /*
- * Is @upper a part of @lower, or made of it by device-mapper, as a loop device and the like,
- * as sysfs has it? What is written to one changes the other. kcopyd sees that only of
- * partitions, and of what is read and written by the same call: not of one part of a disk that
- * is copied to another.
+ * Who uses it and its partitions, and what it is made of, by partitions, device-mapper, loop
+ * devices and the like, as sysfs has it. kcopyd sees that only of partitions, and of what is read
+ * and written by the same call: not of one part of a disk that is copied to another.
  */
-[[nodiscard]] bool is_made_of(device_number upper, device_number lower);
+void look_at_users(device &d);
 
-/* The parts of it that only matter for what is going to be overwritten. */
-void look_at_use(device &d);
+/* What only matters of what is going to be overwritten: it is read. */
+void look_at_contents(device &d);
+
+/* Nobody else has it exclusively as long as this is open. If somebody has, errno says so. */
+[[nodiscard]] file claim(const device &d);
+
+/* Leads there also from other processes, as long as it is open. */
+[[nodiscard]] std::string path_of(const file &open);
 
 } /* namespace kcopyctl */
 

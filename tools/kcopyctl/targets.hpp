@@ -32,10 +32,29 @@ struct snapshot_status {
 	u64 metadata = 0;
 };
 
-[[nodiscard]] inline bool is_ours(std::string_view type)
+enum class target_kind {
+	mirror,
+	snapshot,
+	origin
+};
+
+/* By whatever name: may modules of kcopyd take mainline's, too? */
+struct mainline_names {
+	bool mirror = false;
+	bool snapshot = false;
+};
+
+/* Of a target in a table; nothing if it is not of kcopyd. */
+[[nodiscard]] inline std::optional<target_kind> kind_of(std::string_view type, mainline_names also)
 {
-	return type == "kmirror" || type == "ksnapshot" || type == "ksnapshot-merge" ||
-	       type == "ksnap-origin";
+	if (type == "kmirror" || (also.mirror && type == "mirror"))
+		return target_kind::mirror;
+	if (type == "ksnapshot" || type == "ksnapshot-merge" ||
+	    (also.snapshot && (type == "snapshot" || type == "snapshot-merge")))
+		return target_kind::snapshot;
+	if (type == "ksnap-origin" || (also.snapshot && type == "snapshot-origin"))
+		return target_kind::origin;
+	return std::nullopt;
 }
 
 /* "<a>/<b>" */
@@ -108,16 +127,16 @@ struct snapshot_status {
 }
 
 /* In a few words; what is not understood as it came. */
-[[nodiscard]] inline std::string show_target(std::string_view type, std::string_view params)
+[[nodiscard]] inline std::string show_target(target_kind kind, std::string_view params)
 {
-	if (type == "kmirror") {
+	if (kind == target_kind::mirror) {
 		const auto m = parse_mirror(params);
 
 		if (m)
 			return fmt::format("{} % in sync, legs {}{}{}",
 					   percent(m->in_sync, m->regions), m->health,
 					   m->log_health.empty() ? "" : ", log ", m->log_health);
-	} else if (type == "ksnapshot" || type == "ksnapshot-merge") {
+	} else if (kind == target_kind::snapshot) {
 		const auto s = parse_snapshot(params);
 
 		if (s && s->state == "valid")

@@ -55,6 +55,18 @@ inline std::string_view take(std::string_view &text, char at)
 	return parts;
 }
 
+[[nodiscard]] inline std::string join(const std::vector<std::string> &words, std::string_view by)
+{
+	std::string out;
+
+	for (const std::string &word : words) {
+		if (!out.empty())
+			out += by;
+		out += word;
+	}
+	return out;
+}
+
 /* Without what a terminal would obey, as in the name of a file system: controls are ? */
 [[nodiscard]] inline std::string printable(std::string text)
 {
@@ -151,14 +163,14 @@ inline std::string_view take(std::string_view &text, char at)
 	return fmt::format("{}:{:02}", seconds / 60, seconds % 60);
 }
 
-/* From microseconds, of which there may be many. */
-[[nodiscard]] inline std::string show_us(u64 us)
+/* From microseconds, of which there may be many; rounded @up, or down. */
+[[nodiscard]] inline std::string show_us(u64 us, bool up)
 {
+	const u64 unit = us < 10000000 ? 1000 : 1000000;
+
 	if (us < 10000)
 		return fmt::format("{} us", us);
-	if (us < 10000000)
-		return fmt::format("{} ms", us / 1000);
-	return fmt::format("{} s", us / 1000000);
+	return fmt::format("{} {}", us / unit + (up && us % unit != 0), unit == 1000 ? "ms" : "s");
 }
 
 } /* namespace kcopyctl */

@@ -141,10 +141,28 @@ write_ignored() {
 	check /dev/nc 1 --other - 19456+1024
 }
 
+# It gets nothing more, and the others get all.
+write_left_out() {
+	local name
+	for name in nb nc nd; do
+		fill /dev/$name 2
+	done
+	bad nc 20000 20000
+	copy src=/dev/na dst=/dev/nb,/dev/nc,/dev/nd chunk_kb=512
+	expect done-with-errors 0 0x2
+	good nc 20000 20000
+	[ "$done" = "$total" ] || fail "only $done of $total sectors"
+	check /dev/nb 1
+	check /dev/nd 1
+	check /dev/nc 2 30000 0
+}
+
+# The second one when the first one has failed
 write_stops() {
 	bad nc 20000 20000
-	copy src=/dev/na dst=/dev/nb,/dev/nc,/dev/nd
-	expect failed 0 0x2
+	bad nd 40000 40000
+	copy src=/dev/na dst=/dev/nc,/dev/nd chunk_kb=512
+	expect failed 0 0x3
 	[ "$done" -lt "$total" ] || fail 'it did not stop'
 }
 
@@ -202,5 +220,6 @@ each 'in sequence, the last sector cannot be read' seq_read_stops $((sectors - 1
 each 'in sequence, a write fails' seq_write_stops 30001
 each 'in sequence, the first write fails' seq_write_stops 0
 each 'one of three destinations fails, ignored' write_ignored
-each 'one of three destinations fails' write_stops
+each 'one of three destinations fails' write_left_out
+each 'all destinations fail' write_stops
 each 'source and two destinations fail, ignored' both_ignored

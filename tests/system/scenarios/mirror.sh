@@ -540,7 +540,7 @@ limited() {
 
 # Of a region that is copied slowly, a write does not wait for that.
 limited_write() {
-	local begin n first
+	local begin n first pid limit
 	fill /dev/na 1
 	slow 1000
 	mirror "$core" '/dev/na /dev/mapper/slow'
@@ -551,10 +551,20 @@ limited_write() {
 	message rate 10
 	message resume
 	sleep 1
+	limit=$(echo /sys/module/kcopyd/clients/*/bytes_per_second)
+	[ "$(cat $limit)" = 10240 ] || fail "in sysfs the limit is $(cat $limit)"
 	begin=$(seconds)
-	fill /dev/mapper/m 2 $first 4096
+	fill /dev/mapper/m 2 $first 4096 &
+	pid=$!
+	until_ 20 grep -q '^0$' $limit
+	[ "$(message state)" = 'running rate 10' ] || fail "state: $(message state)"
+	# What is set meanwhile holds later, too.
+	echo 20971520 >$limit
+	wait $pid || fail 'it was not written'
 	# A region alone would take 51 s.
 	[ $(($(seconds) - begin)) -lt 30 ] || fail "a write took $(($(seconds) - begin)) s"
+	[ "$(message state)" = 'running rate 20480' ] || fail "state: $(message state)"
+	message rate 10
 	sleep 3
 	n=$(in_sync)
 	sleep 3
