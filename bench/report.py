@@ -17,7 +17,7 @@ import statistics
 import sys
 
 sys.dont_write_bytecode = True
-from rows import BOTH, COPIES, OF_KERNEL, PLACES, ROWS, SIZES  # noqa: E402 (no .pyc beside the sources)
+from rows import BOTH, COPIES, PLACES, ROWS, SIZES, rows_of  # noqa: E402 (no .pyc beside the sources)
 
 # Two CPUs, and submitters of their own: name, parameters
 CPUS = [
@@ -258,9 +258,7 @@ def pictures(directory, measured):
 
 def report(quick, check, kernel, directory, commit, cpus_path, insns, *boots):
     """Prints and writes everything; fails if a row does."""
-    others = OF_KERNEL.get(kernel, {})
-    for row in ROWS:
-        row.must, row.aim = others.get(row.name, (row.must, row.aim))
+    ROWS[:] = rows_of(kernel)
     measured = Measured([read(boot) for boot in boots])
     lines, passed, failed = table(quick, check, measured)
     cpu_lines, cpu_data = cpus(cpus_path, insns)

@@ -12,7 +12,7 @@ judged by one figure:
     copies   not judged: instructions for a GiB, beside other ways to copy
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ALL = ("mainline", "kcopyd", "dm_io", "bio")
 BOTH = ("mainline", "kcopyd")
@@ -159,3 +159,10 @@ for label, engine, params in COPIES:
     for place, src, dst in PLACES:
         ROWS.append(Row(f"{label}, {place}", params.format(src=src, dst=dst), figure="copies", engines=(engine,),
                         quick=False))
+
+
+def rows_of(kernel):
+    """All rows, with what has to be reached on this kernel."""
+    others = OF_KERNEL.get(kernel, {})
+    return [replace(row, must=must, aim=aim) for row in ROWS
+            for must, aim in [others.get(row.name, (row.must, row.aim))]]
