@@ -264,6 +264,15 @@ extern "C" void __cxa_pure_virtual() // NOLINT(*-reserved-identifier,*-identifie
 	__builtin_trap();
 }
 
+#ifdef __SANITIZE_THREAD__
+/* Where an object gets its class; KCSAN is for C and has none. The store follows. */
+extern "C" { // NOLINTBEGIN(*-reserved-identifier,*-identifier-naming)
+void __tsan_vptr_update(void *, void *)
+{
+}
+} // NOLINTEND(*-reserved-identifier,*-identifier-naming)
+#endif
+
 #if __SIZEOF_POINTER__ == 4
 /* What the compiler calls for / and % of 64 bits; each object has its own. */
 extern "C" { // NOLINTBEGIN(*-reserved-identifier,*-identifier-naming)
