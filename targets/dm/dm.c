@@ -152,11 +152,17 @@ static void type_resume(struct dm_target *ti)
 static void type_status(struct dm_target *ti, status_type_t type, unsigned int flags,
 			char *result, unsigned int maxlen)
 {
+	const struct target_type *tt = ti->type;
 	struct kdm_text text = { .buf = result, .size = maxlen };
 
 	*result = '\0';
-	if (type == STATUSTYPE_INFO || type == STATUSTYPE_TABLE)
-		ops_of(ti)->status(ti->private, &text, type == STATUSTYPE_TABLE);
+	/* Neither has commas or semicolons. */
+	if (type == STATUSTYPE_IMA)
+		kdm_print(&text, "target_name=%s,target_version=%u.%u.%u,table=", tt->name,
+			  tt->version[0], tt->version[1], tt->version[2]);
+	ops_of(ti)->status(ti->private, &text, type != STATUSTYPE_INFO);
+	if (type == STATUSTYPE_IMA)
+		kdm_print(&text, ";");
 }
 
 static int type_message(struct dm_target *ti, unsigned int argc, char **argv,

@@ -160,7 +160,7 @@ struct kdm_written {
  * @postsuspend: there are no bios any more
  * @preresume: may fail
  * @resume: bios come again
- * @status: its state, or with @table its arguments
+ * @status: its state, or with @table its arguments, which is what IMA measures too
  * @message: returns 0, 1 if there is a reply, or a negative errno
  * @devices: calls @fn for each of its devices, until one is not 0, and returns that
  * @hints: what it would like

@@ -627,6 +627,18 @@ others() {
 	done
 }
 
+# What IMA measures of a table
+measured() {
+	local text
+	[ -d /sys/kernel/security/ima ] || mount -t securityfs none /sys/kernel/security
+	echo 'measure func=CRITICAL_DATA label=device-mapper' >/sys/kernel/security/ima/policy ||
+		skip 'no policy of IMA'
+	mirror 'core 2 1024 nosync' '/dev/na /dev/nb'
+	text="target_name=kmirror,target_version=1.0.0,table=core 2 1024 nosync 2 $na 0 $nb 0;"
+	grep -q "$(printf %s "$text" | od -An -v -tx1 | tr -d ' \n')" \
+		/sys/kernel/security/ima/ascii_runtime_measurements || fail 'not measured'
+}
+
 # refused TEXT ARGUMENTS
 refused() {
 	dmesg -c >/dev/null
@@ -706,6 +718,7 @@ each 'a rate, and a write' limited_write
 each 'an event when it is in sync' waits
 each 'suspended while it copies' suspended
 each 'flushes and discards' others
+each 'what IMA measures' measured
 each 'bad input' bad_input
 # The debug kernel has it built in.
 [ ! -f /sys/module/dm_mirror/refcnt ] || rmmod dm-mirror
