@@ -39,6 +39,15 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
  * name_masks(error, unsup, context), with the kernel's own masks; the second one is 0
  * where that does not tell.
  */
+#define KCOPYD_DM_IO_NOTIFY(name)					\
+	KCOPYD_DM_IO_NOTIFY_MASKS(name)					\
+	static void name##_err(int err, void *data);			\
+	static void name##_masks(unsigned long error,			\
+				 unsigned long unsup, void *data)	\
+	{								\
+		name##_err(kcopyd_dm_io_errno(error, unsup), data);	\
+	}
+
 #ifdef KCOPYD_HAVE_DM_IO_NOTIFY_UNSUP
 #define KCOPYD_DM_IO_NOTIFY_MASKS(name)					\
 	static void name##_masks(unsigned long error,			\
@@ -57,15 +66,6 @@ static inline int kcopyd_dm_io_errno(unsigned long error, unsigned long unsup)
 		name##_masks(error, 0, data);				\
 	}
 #endif
-
-#define KCOPYD_DM_IO_NOTIFY(name)					\
-	KCOPYD_DM_IO_NOTIFY_MASKS(name)					\
-	static void name##_err(int err, void *data);			\
-	static void name##_masks(unsigned long error,			\
-				 unsigned long unsup, void *data)	\
-	{								\
-		name##_err(kcopyd_dm_io_errno(error, unsup), data);	\
-	}
 
 #define KCOPYD_DM_IO_NOTIFY_EACH(name)					\
 	KCOPYD_DM_IO_NOTIFY_MASKS(name)					\
