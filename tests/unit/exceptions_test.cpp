@@ -71,6 +71,15 @@ TEST(exceptions, runs_end_with_their_bucket)
 	EXPECT_EQ(t.all.find(bucket * (7 + 64)), nullptr);
 	EXPECT_EQ(t.add(bucket * (7 + 64), 1), added::kept);
 	EXPECT_EQ(t.add(bucket * (8 + 64 * 3) - 1, 2), added::kept);
+
+	/* Neighbours are not one run because there is no other bucket. */
+	table single(1);
+
+	for (u64 i = 0; i < 1024; i++)
+		single.add(i, 5000 + i);
+	EXPECT_EQ(single.runs, 4U);
+	for (u64 i = 0; i < 1024; i++)
+		ASSERT_NE(single.all.find(i), nullptr) << i;
 }
 
 TEST(exceptions, numbers_at_their_limits)
