@@ -918,7 +918,7 @@ static noinline bool read_failed(struct kcopyd_client *kc,
 }
 
 /* Returns true if the part has come to its end, as does write_end(). */
-static inline bool read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+static __always_inline bool read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 			    int err)
 {
 	struct kcopyd_job *job = part->job;
@@ -997,7 +997,7 @@ static noinline bool special_write_end(struct kcopyd_client *kc,
 	return part_next(kc, part);
 }
 
-static inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
+static __always_inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
 			     unsigned int slot, int err)
 {
 	struct kcopyd_job *job = part->job;
