@@ -919,7 +919,7 @@ static noinline bool read_failed(struct kcopyd_client *kc,
 
 /* Returns true if the part has come to its end, as does write_end(). */
 static __always_inline bool read_end(struct kcopyd_client *kc, struct kcopyd_part *part,
-			    int err)
+				     int err)
 {
 	struct kcopyd_job *job = part->job;
 	struct kcopyd_queue *queue = job->queue;
@@ -998,7 +998,7 @@ static noinline bool special_write_end(struct kcopyd_client *kc,
 }
 
 static __always_inline bool write_end(struct kcopyd_client *kc, struct kcopyd_part *part,
-			     unsigned int slot, int err)
+				      unsigned int slot, int err)
 {
 	struct kcopyd_job *job = part->job;
 	struct kcopyd_queue *queue = job->dests[slot].queue;
