@@ -1022,6 +1022,7 @@ static __always_inline bool write_end(struct kcopyd_client *kc, struct kcopyd_pa
 	return part_next(kc, part);
 }
 
+/* Returns true if the part has come to its end. Inlined: it is what each I/O ends with. */
 static __always_inline bool op_end(struct kcopyd_client *kc, struct kcopyd_op *op, int err)
 {
 	struct kcopyd_part *part = kcopyd_op_part(op);
