@@ -92,6 +92,10 @@ no_match() {
 }
 result "no version comparison" no_match 'LINUX_VERSION_CODE|KERNEL_VERSION\(' \
 	-- '*.c' '*.h' '*.cpp' '*.hpp'
+# grep -q ends at its first match: who still writes to it then fails, and the whole line with it.
+mapfile -t pipefail_files < <(git grep -lE '^set -[a-zA-Z]*o pipefail')
+result "no grep -q behind a pipe that may fail" \
+	no_match '[^|]\|[[:space:]]*grep -[a-zA-Z]*q' -- "${pipefail_files[@]}"
 result "SPDX line in every source" bash -c \
 	'! git ls-files "*.c" "*.h" "*.cpp" "*.hpp" "*.sh" "*.mk" Kbuild Makefile | xargs grep -L "SPDX-License-Identifier: GPL-2.0-only" | grep .'
 

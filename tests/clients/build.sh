@@ -21,7 +21,7 @@ cp tests/clients/Kbuild "$dir"
 # shellcheck disable=SC2016 # make's own variables
 printf 'modules:\n\t$(MAKE) -C $(KDIR) M=$(CURDIR) modules\n' >"$dir/Makefile"
 tests/qemu/make.sh "$kernel" -C "$dir" KCOPYD_TREE="$PWD" -j"$(nproc)" >"$dir/log" 2>&1 || {
-	grep -E 'error|ERROR' "$dir/log" | head -n 20
+	grep -m 20 -E 'error|ERROR' "$dir/log" || true
 	echo 'FAILED  the kernel'"'"'s users of dm-kcopyd do not build'
 	exit 1
 }
@@ -32,8 +32,9 @@ imports() { nm -u "$1" | sed -n "s/^ *U $2/dm_kcopyd_/p" | sort; }
 failed=0
 for module in "$dir"/*.ko; do
 	name=${module##*/}
-	if nm -u "$module" | grep -q ' dm_kcopyd_'; then
-		echo "FAILED  $name: it imports the kernel's own calls: $(imports "$module" dm_kcopyd_ | xargs)"
+	own=$(imports "$module" dm_kcopyd_)
+	if [[ -n $own ]]; then
+		echo "FAILED  $name: it imports the kernel's own calls: $(xargs <<<"$own")"
 		failed=1
 	elif [[ -z $(imports "$module" kcopyd_dm_) ]]; then
 		echo "FAILED  $name: it imports none of kcopyd's calls"

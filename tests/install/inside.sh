@@ -34,10 +34,10 @@ there()
 	local name
 	for name in $names; do
 		[ "$(modinfo -k "$1" -F version "$name")" = "$version" ] || fail "$name is not version $version"
-		modinfo -k "$1" -n "$name" | grep -q "^/lib/modules/$1/$2/$name.ko" ||
+		grep -q "^/lib/modules/$1/$2/$name.ko" <<<"$(modinfo -k "$1" -n "$name")" ||
 			fail "$name is not in $2: $(modinfo -k "$1" -n "$name")"
 	done
-	modprobe -S "$1" --show-depends kcopyd-snapshot | grep -q "/kcopyd.ko" || fail 'depmod has not run'
+	grep -q "/kcopyd.ko" <<<"$(modprobe -S "$1" --show-depends kcopyd-snapshot)" || fail 'depmod has not run'
 }
 
 # gone KERNEL : nothing is left
@@ -91,9 +91,9 @@ consumers()
 	for name in c cpp target; do
 		make -C "/lib/modules/$1/build" M="/tmp/modules/$name" modules
 	done
-	modinfo -F depends /tmp/modules/c/client.ko | grep -q kcopyd || fail 'the one in C does not need kcopyd'
-	modinfo -F depends /tmp/modules/cpp/mine.ko | grep -q kcopyd || fail 'the one in C++ does not need kcopyd'
-	modinfo -F depends /tmp/modules/target/kcopyd-dm-skeleton.ko | grep -q kcopyd-dm ||
+	grep -q kcopyd <<<"$(modinfo -F depends /tmp/modules/c/client.ko)" || fail 'the one in C does not need kcopyd'
+	grep -q kcopyd <<<"$(modinfo -F depends /tmp/modules/cpp/mine.ko)" || fail 'the one in C++ does not need kcopyd'
+	grep -q kcopyd-dm <<<"$(modinfo -F depends /tmp/modules/target/kcopyd-dm-skeleton.ko)" ||
 		fail 'the target does not need kcopyd-dm'
 }
 
@@ -217,7 +217,7 @@ packages()
 	rm -r /lib/modules/1.2.3
 	grep -q '^kcopyd-dkms: make install has installed kcopyd for 1.2.3, ' /tmp/said ||
 		fail 'it does not say that modprobe will find it twice'
-	dkms status kcopyd/"$version" | grep -q "$old.*installed" || fail "DKMS: $(dkms status)"
+	grep -q "$old.*installed" <<<"$(dkms status kcopyd/"$version")" || fail "DKMS: $(dkms status)"
 	there "$old" updates/dkms
 	consumers "$old"
 	keep "$old" updates/dkms package
@@ -249,7 +249,7 @@ newer_kernel()
 {
 	apt-get install -y --no-install-recommends -t "$suite-backports" linux-headers-amd64
 	new=$(basename "$(find /lib/modules -mindepth 1 -maxdepth 1 ! -name "$old")")
-	dkms status kcopyd/"$version" | grep -q "$new.*installed" || fail "DKMS: $(dkms status)"
+	grep -q "$new.*installed" <<<"$(dkms status kcopyd/"$version")" || fail "DKMS: $(dkms status)"
 	# The package of the kernel itself does that; newer DKMS does not without it.
 	depmod "$new"
 	there "$new" updates/dkms
@@ -462,7 +462,9 @@ tools_by_make()
 	rm -rf build
 	one_line '^sphinx-build is not installed.*install python3-sphinx' hidden sphinx-build make -s install-tools
 	[ ! -e build/kcopyctl ] || fail 'something was built before'
-	instead old-g++ "! echo \"\$@\" | grep -q std=c++20"
+	instead old-g++ <<-'END'
+		case $* in *-std=c++20*) exit 1 ;; esac
+	END
 	one_line '^no C++20 compiler: install g++ 10 or newer, or say CXX=' make -s tools CXX=/tmp/instead/old-g++
 	one_line '^no C++20 compiler: install g++ 10 or newer, or say CXX=' hidden g++ make -s tools
 	one_line '^libraries of kcopyctl are missing: install libfmt-dev$' \

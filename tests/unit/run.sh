@@ -59,7 +59,7 @@ gtests() {
 		failed=$((failed + (n ? n : 1)))
 		sed -nE "s/^\[  FAILED  \] ([^ ]+) \([0-9]+ ms\)$/FAILED \1$mark/p" "$work/log"
 		((n)) || echo "FAILED $name$mark: exit code $code"
-		grep -vE '^\[( +OK +|-+| RUN +|=+)\]' "$work/log" | head -n 30 | sed 's/^/       /'
+		sed -E '/^\[( +OK +|-+| RUN +|=+)\]/d; s/^/       /' "$work/log" | sed -n '1,30p'
 	done
 }
 
