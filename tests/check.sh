@@ -120,7 +120,7 @@ for name; do
 			# The programs of the others are there for amd64 only.
 			[ "$full$kernel" != --fulli386 ] || mapfile -t names < <(
 				basename -as .sh tests/system/scenarios/*.sh |
-				grep -vE '^(client-.*|docs|fio|kcopyctl|kills|lvm|untrusted)$')
+				grep -vE '^(client-.*|docs|fio|kcopyctl|kills|lvm|secureboot)$')
 			stage "kernel $kernel" tests/system/run.sh --kernel "$kernel" "${names[@]}"
 		done ;;
 	bench)	stage bench bench/bench.sh --check ;;

@@ -15,6 +15,7 @@ group()
 	boot)	echo qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils ;;
 	bench)	echo gnuplot-nox python3 qemu-utils ;;
 	tools)	echo dmsetup e2fsprogs fdisk openssl patch ;;
+	secureboot) echo ovmf mokutil openssl ;;
 	clients) echo dmsetup lvm2 ;;
 	fio)	echo fio ;;
 	docs)	echo python3-sphinx graphviz python3 jq ;;

@@ -241,8 +241,8 @@ give() {
 # ---------------------------------------------------------------------------
 
 in_case=
-# One scenario is that it cannot be.
-[ "$*" = untrusted ] || modprobe kcopyd || { echo 'FAILED  kcopyd.ko cannot be loaded'; exit 1; }
+# One scenario is whether it can be.
+[ "$*" = secureboot ] || modprobe kcopyd || { echo 'FAILED  kcopyd.ko cannot be loaded'; exit 1; }
 modprobe null_blk nr_devices=0
 
 # shellcheck disable=SC1091
@@ -255,5 +255,5 @@ for scenario; do
 	no_null_blks
 	echo "        ($scenario: $(($(seconds) - begin)) s)"
 done
-[ "$*" = untrusted ] || rmmod kcopyd || echo 'FAILED  kcopyd.ko cannot be unloaded'
+[ "$*" = secureboot ] || rmmod kcopyd || echo 'FAILED  kcopyd.ko cannot be unloaded'
 echo 'all scenarios ran'

@@ -8,7 +8,7 @@
 #				of scenarios/*.sh, all but kills unless told; those
 #				named client-* are of the kernel's own targets,
 #				built on kcopyd; kills boots once and again;
-#				untrusted boots with the kernel locked down. On 6.1
+#				secureboot boots with Secure Boot. On 6.1
 #				unless told; not each of them is for debug-6.1.
 #
 # KCOPYD_TORTURE_SECONDS	how long the scenario torture lasts (default 90)
@@ -43,7 +43,8 @@ guest()
 {
 	local name=$1 code=0 lines out tee
 	shift
-	exec {out}> >(tee "$work/$name")
+	# A firmware, and what a program says on a terminal, would clear the user's.
+	exec {out}> >(sed -uE 's/\x1b\[[=?0-9;]*[A-Za-z]//g; /^EFI stub: /d' | tee "$work/$name")
 	tee=$!
 	run tests/qemu/boot.sh --log "$work/console" "$@" >&"$out" 2>&1 {out}>&- || code=$?
 	exec {out}>&-
@@ -122,27 +123,45 @@ kcopyctl()
 	done
 }
 
-# untrusted : also with modules that are signed with a key that nobody trusts
-untrusted()
+# secureboot : a machine whose firmware has one key; with modules that are signed with that
+# one, with another one, and not at all
+secureboot()
 {
-	local name programs sign
+	local module name keys programs firmware sign ovmf=/usr/share/OVMF
+	tests/qemu/deps.sh secureboot
 	sign=$(tests/qemu/kernel.sh headers 6.1)/scripts/sign-file
 	kcopyctl
-	programs=("${tools[@]}")
-	mkdir "$work/signed"
+	# The keys of the machine's owner, and of somebody else, as what sign-file takes.
+	keys=$work/keys
+	mkdir "$keys" "$keys"/{owner,somebody}
+	cp /usr/share/ovmf/PkKek-1-snakeoil.key "$work/owner.key"
+	cp /usr/share/ovmf/PkKek-1-snakeoil.pem "$keys/owner/cert.pem"
 	openssl req -new -x509 -newkey rsa:2048 -nodes -days 10 -subj '/CN=somebody/' \
-		-keyout "$work/key" -out "$work/signed/cert" 2>/dev/null
-	for name in kcopyd kcopyd-copy; do
-		"$sign" sha256 "$work/key" "$work/signed/cert" "$modules/$name.ko" "$work/signed/$name.ko"
-		programs+=(--module "$modules/$name.ko")
+		-keyout "$work/somebody.key" -out "$keys/somebody/cert.pem" 2>/dev/null
+	programs=("${tools[@]}" --add "$(command -v mokutil)" --add "$(command -v openssl)")
+	for name in owner somebody; do
+		openssl x509 -in "$keys/$name/cert.pem" -outform DER -out "$keys/$name/cert.der"
+		for module in kcopyd kcopyd-copy; do
+			KBUILD_SIGN_PIN=snakeoil "$sign" sha256 "$work/$name.key" \
+				"$keys/$name/cert.pem" "$modules/$module.ko" "$keys/$name/$module.ko"
+		done
 	done
-	guest untrusted --kernel "$kernel" --timeout 900 --append lockdown=integrity \
-		--kmod null_blk --add "$work/sectors" --add "$here/scenarios:/system" \
-		--add "$work/signed:/signed" --add dkms/trusted.sh:/trusted.sh "${programs[@]}" \
-		tests/system/guest.sh untrusted
+	# The firmware's variables cannot be changed but by itself.
+	cp $ovmf/OVMF_VARS_4M.snakeoil.fd "$work/variables"
+	firmware=(--qemu -machine --qemu 'q35,smm=on'
+		--qemu -global --qemu 'driver=cfi.pflash01,property=secure,value=on'
+		--qemu -drive --qemu "if=pflash,unit=0,format=raw,readonly=on,file=$ovmf/OVMF_CODE_4M.secboot.fd"
+		--qemu -drive --qemu "if=pflash,unit=1,format=raw,file=$work/variables")
+	programs+=(--kmod null_blk --kmod efivarfs --add "$keys:/keys"
+		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko"
+		--add "$work/sectors" --add "$here/scenarios:/system" --add dkms/trusted.sh:/trusted.sh)
+	guest secureboot --kernel "$kernel" --timeout 900 "${programs[@]}" "${firmware[@]}" \
+		tests/system/guest.sh secureboot
+	guest secureboot --kernel "$kernel" --timeout 900 "${programs[@]}" \
+		--append lockdown=integrity tests/system/guest.sh secureboot
 }
 
-kernel=6.1 torture='' kills='' untrusted='' scenarios=() clients=() tools=()
+kernel=6.1 torture='' kills='' secureboot='' scenarios=() clients=() tools=()
 if [[ ${1-} == --kernel ]]; then
 	kernel=${2:?run.sh: --kernel which}
 	shift 2
@@ -159,8 +178,8 @@ for name; do
 		torture=y
 	elif [[ $name == kills ]]; then
 		kills=y
-	elif [[ $name == untrusted ]]; then
-		untrusted=y
+	elif [[ $name == secureboot ]]; then
+		secureboot=y
 	elif [[ $name == client-* && -f $here/scenarios/$name.sh ]]; then
 		clients+=("$name")
 	elif [[ -f $here/scenarios/$name.sh ]]; then
@@ -254,9 +273,9 @@ if [[ -n $torture ]]; then
 		tests/system/guest.sh torture
 fi
 
-if [[ -n $untrusted ]]; then
+if [[ -n $secureboot ]]; then
 	build "$kernel"
-	untrusted
+	secureboot
 fi
 
 if [[ -n $kills ]]; then
