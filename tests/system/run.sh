@@ -197,7 +197,8 @@ cc=(${system:+tests/qemu/in-root.sh "$system"} gcc -D_FILE_OFFSET_BITS=64 -O2 -W
 "${cc[@]}" -o "$work/sectors" tests/system/sectors.c
 "${cc[@]}" -pthread -o "$work/crash" tests/system/crash.c
 
-common=(--add "$work/sectors" --add "$work/crash" --add "$(command -v dmsetup)"
+# Without busybox's dd, whose buffers are not aligned: it takes back O_DIRECT, and says nothing.
+common=(--add "$work/sectors" --add "$work/crash" --add "$(command -v dmsetup)" --add "$(command -v dd)"
 	--add "$here/crash.sh:/crash.sh" --add "$here/scenarios:/system")
 ((${#clients[@]} == 0)) || tests/qemu/deps.sh clients
 for name in null_blk brd loop sd_mod scsi_debug dm-mod dm-delay dm-flakey; do
