@@ -136,7 +136,7 @@ private:
 	void let_go() noexcept;
 	static void written(void *context, u32 failed, u32 refused) noexcept;
 	void has_dirty(u64 first, u64 end) noexcept;
-	void mark_all(u64 first, u64 end) noexcept;
+	void mark_all() noexcept;
 	int read_log(u64 &nr_known) noexcept;
 
 	[[nodiscard]] u64 log_sectors() const noexcept
@@ -197,6 +197,7 @@ private:
 	u64 clean_at_ = 0;
 	bool dirtied_ = false; /* a write waits for the log to be written */
 	bool clean_now_ = false;
+	bool all_dirty_ = false;     /* and stay so: a flush has failed */
 	bool header_failed_ = false; /* it is still to be written */
 	bool started_ = false;
 	bool stopped_ = true; /* suspended: the devices may be somebody else's */
@@ -506,6 +507,8 @@ void kmirror::work() noexcept
 	mark(go);
 	hurry();
 	clean();
+	if (flush_failed() && !all_dirty_)
+		mark_all();
 	write_log();
 	while (const dm::bio b = go.pop())
 		write(b);
@@ -971,21 +974,22 @@ void kmirror::clean() noexcept
 	if (!any)
 		return;
 	flush_legs();
-	/* Which of them it was is not known any more: none is. */
-	if (flush_failed())
-		mark_all(first, end);
 }
 
-/* In the log on disk too, before somebody takes a region for marked there and writes. */
-void kmirror::mark_all(u64 first, u64 end) noexcept
+/*
+ * Which regions a flush that failed was of is not known: none is clean. A user's may be told
+ * only after a later one of clean() has done well. It is in the log on disk, too, before
+ * somebody takes a region for marked there and writes.
+ */
+void kmirror::mark_all() noexcept
 {
-	for (u64 region = first; region < end; region++) {
+	all_dirty_ = true;
+	for (u64 region = 0; region < log_.size(); region++) {
 		if (log_.mark(region)) {
 			changed_.add(region);
 			dirtied_ = true;
 		}
 	}
-	has_dirty(first, end);
 }
 
 void kmirror::write_log() noexcept

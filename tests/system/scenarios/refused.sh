@@ -137,6 +137,32 @@ flush_meanwhile() {
 	[ "$(region)" = 0 ] || fail 'what may be lost is clean'
 }
 
+# None is clean where one is not known to be, nor that which was before.
+flush_later() {
+	local i=0
+	no_null_blk nb
+	null_blk nb cache_size=1
+	null_blk nl size=1
+	refuses discard
+	dm m '0 32768 kmirror disk 3 /dev/nl 1024 nosync 2 /dev/na 0 /dev/mapper/r 0'
+	fill /dev/mapper/m 3 0 8
+	until [ "$(region)" = 1 ]; do
+		i=$((i + 1))
+		[ $i -lt 300 ] || fail 'it does not become clean'
+		sleep 0.1
+	done
+	refuses flush
+	sync /dev/mapper/m
+	until [ "$(region)" = 0 ]; do
+		i=$((i + 1))
+		[ $i -lt 600 ] || fail 'what may be lost is clean'
+		sleep 0.1
+	done
+	sleep 3
+	is 'AF 3 disk [0-9:]* A'
+	[ "$(region)" = 0 ] || fail 'it is clean again'
+}
+
 lio=/sys/kernel/config/target
 lio_disk=$lio/loopback/naa.6001405000000001/tpgt_1
 
@@ -236,6 +262,7 @@ each 'zeroes' zeroes
 each 'writes of a leg of a mirror' leg
 each 'writes of the log of a mirror' log
 each "a user's flush of a mirror" flush_meanwhile
+each "a user's flush of a mirror that is clean" flush_later
 each 'what one leg of a mirror cannot have' misplaced_leg
 each 'what the COW device of a snapshot cannot have' misplaced_chunk
 for name in kcopyd-mirror kcopyd-snapshot kcopyd_refuse kcopyd-dm; do
