@@ -212,8 +212,9 @@ dm::held_bios *ksnapshot::waits_with(u64 chunk) noexcept
 		return &origins_;
 	if (slot *s = slot_of(chunk))
 		return &s->origins;
-	/* Without what this changes it is not to be resumed later. */
-	missed_ |= failed_;
+	/* Without what this changes it is not to be resumed later, if nobody else copies it. */
+	if (failed_ && !missed_)
+		missed_ = !user_of_store();
 	if (is_ != condition::active || exceptions_.find(chunk))
 		return nullptr;
 

@@ -119,6 +119,8 @@ protected:
 	/* Changes when there is one more that the origin is not to change for. */
 	[[nodiscard]] static u32 joined() noexcept { return nr_joined; }
 
+	[[nodiscard]] stored *user_of_store() const noexcept;
+
 	/* Others that wait for this one look again. Under the lock. */
 	void tell_others() const noexcept;
 
@@ -161,7 +163,7 @@ protected:
 	bool merges_ = false;  /* what a merge says that it does alone */
 	bool dropped_ = false; /* the store says that it is invalid */
 	bool failed_ = false;  /* it could not be resumed the last time */
-	bool missed_ = false;  /* and the origin has changed since */
+	bool missed_ = false;  /* and the origin has changed since, and nobody copied that */
 
 	/* Of those that load. */
 	const char *wrong_ = nullptr;
@@ -178,7 +180,7 @@ private:
 	[[nodiscard]] int refuse(const char *why, int err = -kcopyd::einval) noexcept;
 	[[nodiscard]] int peek(u32 &chunk) noexcept;
 	[[nodiscard]] int check_store() noexcept;
-	[[nodiscard]] stored *user_of_store() const noexcept;
+	void inherit(bool resumed) noexcept;
 	[[nodiscard]] bool can_take_over(const stored &from) const noexcept;
 	[[nodiscard]] bool is_left() const noexcept;
 	[[nodiscard]] static int store_is_left(void *of) noexcept;
@@ -660,6 +662,21 @@ inline int stored::origin_is_left_alone(void *of) noexcept
 	return 1;
 }
 
+/*
+ * What a table of the same store has missed, which it may be because of that one that it is
+ * loaded anew. Who is @resumed knows what has become of it. Under the lock.
+ */
+inline void stored::inherit(bool resumed) noexcept
+{
+	for (stored *s = *of_origin(origin_); s; s = s->next_) {
+		if (s == this || kdm_bdev(s->cow_.get()) != kdm_bdev(cow_.get()))
+			continue;
+		missed_ |= s->missed_;
+		if (resumed)
+			s->missed_ = false;
+	}
+}
+
 inline int stored::preresume() noexcept
 {
 	if (loaded_)
@@ -690,7 +707,9 @@ inline int stored::preresume() noexcept
 	{
 		const locked l;
 
+		inherit(r == 0);
 		missed &= missed_;
+		missed_ &= r != 0;
 		was_invalid_ |= missed;
 		failed_ = r != 0;
 		if (from)

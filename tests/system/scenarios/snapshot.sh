@@ -747,30 +747,40 @@ bad_store() {
 	dmesg | grep -q 'exceptions that there cannot be' || fail "log: $(dmesg | tail -n 2)"
 }
 
-# One that could not be resumed, and then can be, has missed what was written meanwhile. There is
-# nothing to miss for one that is new.
+# One that could not be resumed, and then can be, has missed what was written meanwhile, also
+# if its table is loaded anew. There is nothing to miss for one that is new, nor where another
+# one has copied it.
 missed() {
-	snapshot P 16
-	changed
-	dmsetup remove snap --noudevsync
-	for new in '' new; do
-		[ -z "$new" ] || wipe /dev/nb
+	local how table='0 65536 ksnapshot /dev/na /dev/nb P 16'
+	for how in again loaded new other; do
+		snapshot P 16
+		changed
+		dmsetup remove snap --noudevsync
+		[ $how != new ] || wipe /dev/nb
 		dmsetup create snap --notable --noudevsync
-		dmsetup load snap --table '0 65536 ksnapshot /dev/na /dev/nb P 16' || fail 'not loaded'
+		dmsetup load snap --table "$table" || fail 'not loaded'
 		bad nb 0 7
 		! dmsetup resume snap --noudevsync 2>/dev/null || fail 'resumed without a store'
-		fill /dev/mapper/origin 1 30000 8
+		[ $how = other ] || fill /dev/mapper/origin 4 30000 8
 		good nb 0 7
+		if [ $how = other ]; then
+			dm other "$table"
+			fill /dev/mapper/origin 4 30000 8
+			dmsetup remove other --noudevsync
+		elif [ $how = loaded ]; then
+			dmsetup load snap --table "$table" || fail 'not loaded anew'
+		fi
 		dmsetup resume snap --noudevsync || fail 'it cannot be resumed'
 		dmsetup mknodes snap
-		if [ -n "$new" ]; then
-			status_is '32/65536 32'
-		else
-			status_is Invalid
-			again 'ksnapshot /dev/na /dev/nb P 16'
-			status_is Invalid
-		fi
+		case $how in
+		new)	status_is '32/65536 32' ;;
+		other)	snap_ok ;;
+		*)	status_is Invalid
+			again "${table#* * }"
+			status_is Invalid ;;
+		esac
 		dmsetup remove snap --noudevsync
+		dmsetup remove origin --noudevsync
 	done
 }
 
