@@ -598,12 +598,13 @@ unsigned int kdm_bio_sectors(const struct kdm_bio *bio)
 EXPORT_SYMBOL_GPL(kdm_bio_sectors);
 
 /**
- * kdm_bio_suits() - is a bio's data where in memory a device can have it?
+ * kdm_bio_suits() - is a bio's data where in memory a device can always have it?
  * @bio: the bio, with data
  * @dev: the device
  *
- * Newer kernels leave it to the disk to look: the bio fails with -EINVAL there. Without
- * pieces of whole sectors kdm_io_to_all() refuses it.
+ * Newer kernels leave it to the disk to look: the bio fails with -EINVAL there. So it does if
+ * there is a gap in memory, where the disk can have none, behind a part of a logical block.
+ * Without pieces of whole sectors kdm_io_to_all() refuses it.
  *
  * Context: Any.
  * Return: true or false.
@@ -611,12 +612,14 @@ EXPORT_SYMBOL_GPL(kdm_bio_sectors);
 int kdm_bio_suits(const struct kdm_bio *bio, const struct kdm_dev *dev)
 {
 	const struct bio *b = const_bio_of(bio);
-	const unsigned int mask = bdev_dma_alignment(dev_of(dev)->bdev) | (SECTOR_SIZE - 1);
+	struct block_device *bdev = dev_of(dev)->bdev;
+	const unsigned int mask = bdev_dma_alignment(bdev) | (SECTOR_SIZE - 1);
+	const unsigned int whole = bdev_logical_block_size(bdev) - 1;
 	struct bvec_iter at;
 	struct bio_vec v;
 
 	bio_for_each_bvec(v, b, at) {
-		if ((v.bv_offset | v.bv_len) & mask)
+		if ((v.bv_offset | v.bv_len) & mask || v.bv_len & whole)
 			return false;
 	}
 	return true;

@@ -3,7 +3,7 @@
  * sectors: fills block devices with sectors that each carry a seed and a number
  * of their own, and says of the first sector that is wrong what it is instead.
  *
- *	sectors fill DEVICE SEED [FIRST COUNT [NUMBER]] [--memory OFFSET]
+ *	sectors fill DEVICE SEED [FIRST COUNT [NUMBER]] [--memory OFFSET | --apart]
  *	sectors check DEVICE SEED [FIRST COUNT [NUMBER]] [--other SEED FIRST+COUNT]...
  *		[--memory OFFSET]
  *	sectors prefix DEVICE SEED [FIRST COUNT [NUMBER]] --then SEED
@@ -14,17 +14,20 @@
  * those from somewhere to the end, with --then: that place is printed. Seed 0
  * stands for what was never written (zeroes, and ones on zoned devices), seed -
  * after --other for anything. A sector has 512 bytes. With --memory, the data is
- * so many bytes behind a page's begin in memory.
+ * so many bytes behind a page's begin in memory; with --apart, for a few sectors, there is a
+ * gap behind each of them.
  *
  * All I/O is direct: the page cache does not know what kcopyd has written.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sys/uio.h>
 
 #include "tool.h"
 
 #define BUFFER		(1 << 20)
 #define MAX_OTHERS	256
+#define MAX_APART	64
 
 #define MAGIC		0x6b636f7079642131ULL
 #define SEED_ANY	UINT64_MAX
@@ -70,19 +73,36 @@ static const char *describe(const uint64_t *words)
 	return text;
 }
 
+static void write_apart(int fd, const char *device, const char *buffer, uint64_t sector,
+			uint64_t count)
+{
+	static char apart[2 * MAX_APART * SECTOR] __attribute__((aligned(4096)));
+	struct iovec pieces[MAX_APART];
+	uint64_t i;
+
+	if (count > MAX_APART)
+		die("sectors: too many for --apart");
+	for (i = 0; i < count; i++) {
+		pieces[i].iov_base = memcpy(apart + 2 * i * SECTOR, buffer + i * SECTOR, SECTOR);
+		pieces[i].iov_len = SECTOR;
+	}
+	if (pwritev(fd, pieces, count, sector * SECTOR) != (ssize_t)(count * SECTOR))
+		die("%s: cannot write sectors %" PRIu64 "+%" PRIu64 " apart", device, sector, count);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t seed, first = 0, count = 0, shift = 0, at, end, then = 0, memory = 0;
 	struct other others[MAX_OTHERS];
 	const char *device;
 	void *buffer;
-	bool fill, prefix;
+	bool fill, prefix, apart = false;
 	int n_others = 0;
 	int i, fd;
 
 	if (argc < 4 || (strcmp(argv[1], "fill") && strcmp(argv[1], "check") &&
 			 strcmp(argv[1], "prefix")))
-		die("usage: sectors fill|check|prefix DEVICE SEED [FIRST COUNT [NUMBER]] [--other SEED FIRST+COUNT]... [--then SEED] [--memory OFFSET]");
+		die("usage: sectors fill|check|prefix DEVICE SEED [FIRST COUNT [NUMBER]] [--other SEED FIRST+COUNT]... [--then SEED] [--memory OFFSET | --apart]");
 	fill = !strcmp(argv[1], "fill");
 	prefix = !strcmp(argv[1], "prefix");
 	device = argv[2];
@@ -117,6 +137,9 @@ int main(int argc, char **argv)
 	if (i + 2 == argc && !strcmp(argv[i], "--memory")) {
 		memory = number(argv[i + 1]);
 		i += 2;
+	} else if (fill && i + 1 == argc && !strcmp(argv[i], "--apart")) {
+		apart = true;
+		i++;
 	}
 	if (i != argc)
 		die("sectors: what is '%s'?", argv[i]);
@@ -165,7 +188,9 @@ int main(int argc, char **argv)
 				die("%s: sector %" PRIu64 " is %s, not sector %" PRIu64 " of seed %" PRIu64,
 				    device, s, describe(words), which, want);
 		}
-		if (fill)
+		if (apart)
+			write_apart(fd, device, buffer, at, length / SECTOR);
+		else if (fill)
 			transfer(true, fd, device, buffer, at, length / SECTOR);
 	}
 	if (prefix)

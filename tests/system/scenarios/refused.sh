@@ -223,6 +223,23 @@ misplaced_leg() {
 	no_loop
 }
 
+# Newer kernels take what is in one piece neither in memory nor in blocks; the disk cannot.
+apart() {
+	local n
+	no_null_blk nb
+	null_blk nb blocksize=4096 virt_boundary=1
+	dm m '0 32768 kmirror core 2 1024 nosync 2 /dev/nb 0 /dev/nc 0'
+	fill /dev/mapper/m 3
+	! sectors fill /dev/mapper/m 4 1000 8 --apart || fail 'it is written'
+	for n in 1 2 3 4 5 6 7 8 9; do
+		! dmsetup status m | grep -q ' 32/32 ' || break
+		sleep 1
+	done
+	is '32/32 1 AA 1 core'
+	sectors fill /dev/mapper/m 5 1000 8
+	check /dev/nb 3 --other 5 1000+8
+}
+
 # A chunk that cannot be written as a whole is what it was.
 misplaced_chunk() {
 	local seed=1
@@ -264,6 +281,7 @@ each 'writes of the log of a mirror' log
 each "a user's flush of a mirror" flush_meanwhile
 each "a user's flush of a mirror that is clean" flush_later
 each 'what one leg of a mirror cannot have' misplaced_leg
+each 'what a leg of a mirror cannot have from where it is' apart
 each 'what the COW device of a snapshot cannot have' misplaced_chunk
 for name in kcopyd-mirror kcopyd-snapshot kcopyd_refuse kcopyd-dm; do
 	rmmod $name || echo "FAILED  $scenario: $name cannot be unloaded"
