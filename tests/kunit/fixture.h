@@ -101,7 +101,7 @@ struct copy {
 int fixture_suite_start(struct kunit_suite *suite);
 int fixture_suite_init(struct kunit *test);
 void fixture_skip_unasked(struct kunit *test);
-void fixture_skip_rescued(struct kunit *test, struct tdisk *blocked);
+bool fixture_rescued(struct tdisk *blocked);
 void fixture_suite_exit(struct kunit *test);
 
 int fixture_init(struct fixture *fixture, struct kunit *test);

@@ -24,6 +24,9 @@ echo 100 >$dir/probability
 kcsan=/sys/module/kcsan/parameters
 [ ! -d $kcsan ] || echo 40 >$kcsan/skip_watch
 
+# A case may take minutes, for all of which modprobe waits; each has a time limit of its own.
+echo 0 >/proc/sys/kernel/hung_task_timeout_secs
+
 modprobe kcopyd
 [ $# -eq 0 ] || echo "$@" >/tmp/kcopyd-suites
 modprobe kcopyd_kunit

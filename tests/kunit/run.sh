@@ -49,7 +49,7 @@ source=$(tests/qemu/kernel.sh source 6.1)
 boot=0
 # Some suites take a minute or two, all of them ten.
 # Newer kernels run none unless told.
-run tests/qemu/boot.sh --kernel "$kernel" --append kunit.autorun=1 --timeout "$(($# == 0 || $# > 4 ? 2400 : 500))" --log "$work/console" "${leaks[@]}" \
+run tests/qemu/boot.sh --kernel "$kernel" --append kunit.autorun=1 --timeout "$(($# == 0 || $# > 4 ? 4800 : 1000))" --log "$work/console" "${leaks[@]}" \
 	--module "$work/kcopyd.ko" --module "$work/kcopyd_kunit.ko" \
 	tests/kunit/guest.sh "$@" >"$work/boot" 2>&1 || boot=$?
 touch "$work/console"
