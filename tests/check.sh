@@ -75,7 +75,7 @@ stage() {
 
 # Here and not only in the stages: they run in the background, where sudo cannot
 # ask for a password.
-tests/qemu/deps.sh build boot roots tools kcopyctl clients fio lint model unit bench docs
+tests/qemu/deps.sh build boot roots tools secureboot kcopyctl clients fio lint model unit bench docs
 # Where there are no such packages the unit tests do without.
 for group in unit32 unitbe; do
 	tests/qemu/deps.sh "$group" || [ $? -eq 3 ]

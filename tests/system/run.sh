@@ -155,7 +155,7 @@ secureboot()
 	programs+=(--kmod null_blk --kmod efivarfs --add "$keys:/keys"
 		--module "$modules/kcopyd.ko" --module "$modules/kcopyd-copy.ko"
 		--add "$work/sectors" --add "$here/scenarios:/system" --add dkms/trusted.sh:/trusted.sh)
-	guest secureboot --kernel "$kernel" --timeout 900 "${programs[@]}" "${firmware[@]}" \
+	guest secureboot --kernel "$kernel" --cpus 1 --timeout 900 "${programs[@]}" "${firmware[@]}" \
 		tests/system/guest.sh secureboot
 	guest secureboot --kernel "$kernel" --timeout 900 "${programs[@]}" \
 		--append lockdown=integrity tests/system/guest.sh secureboot
@@ -223,7 +223,7 @@ if ((${#scenarios[@]})); then
 		esac
 	done
 	build "$kernel"
-	points=${KCOPYD_POINTS:-12} flushes=0 seconds=3300
+	points=${KCOPYD_POINTS:-12} flushes=0 seconds=7000
 	[[ $points != all ]] || points=60 flushes=1 seconds=10000
 	printf 'crash_points=%d crash_flushes=%d crash_seed=%d\n' "$points" $flushes \
 		"${KCOPYD_POINTS_SEED:-$RANDOM}" >"$work/settings"
@@ -252,7 +252,7 @@ if ((${#clients[@]})); then
 		for name in dm-snapshot dm-mirror dm-thin-pool; do
 			common+=(--module "$work/targets/$name.ko")
 		done
-		guest clients --kernel "$kernel" --mem 2048 --timeout 1500 "${common[@]}" \
+		guest clients --kernel "$kernel" --mem 2048 --timeout 3000 "${common[@]}" \
 			--add "$(command -v lvm)" --module "$modules/kcopyd.ko" \
 			--module "$modules/kcopyd_exhaust.ko" \
 			tests/system/guest.sh "${clients[@]}"

@@ -47,7 +47,7 @@ unload_one_big() {
 }
 
 destination_removed() {
-	slow nu
+	slow nu 1000
 	start src=/dev/na dst=/dev/nb,/dev/nu chunk_kb=1048576
 	sleep 0.2
 	echo 0 >"$configfs/nu/power"
@@ -57,7 +57,7 @@ destination_removed() {
 }
 
 source_removed() {
-	slow nv
+	slow nv 1000
 	start src=/dev/nv dst=/dev/nb chunk_kb=1048576 ignore_error=1
 	sleep 0.2
 	echo 0 >"$configfs/nv/power"
@@ -76,7 +76,7 @@ removed_between() {
 }
 
 scsi_deleted() {
-	sdebug ndelay=200000000
+	sdebug ndelay=1000000000
 	start src=/dev/na "dst=$sd" chunk_kb=1048576
 	sleep 0.2
 	echo 1 >"/sys/block/${sd#/dev/}/device/delete"

