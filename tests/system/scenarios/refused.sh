@@ -237,7 +237,7 @@ apart() {
 	done
 	is '32/32 1 AA 1 core'
 	sectors fill /dev/mapper/m 5 1000 8
-	check /dev/nb 3 --other 5 1000+8
+	check /dev/nb 3 0 32768 --other 5 1000+8
 }
 
 # A chunk that cannot be written as a whole is what it was.
