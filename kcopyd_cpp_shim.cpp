@@ -304,5 +304,12 @@ kcopyd::wide::s64 __moddi3(kcopyd::wide::s64 n, kcopyd::wide::s64 d)
 {
 	return kcopyd::wide::remainder(n, d);
 }
+
+kcopyd::wide::s64 __divmoddi4(kcopyd::wide::s64 n, kcopyd::wide::s64 d,
+			      kcopyd::wide::s64 *remainder)
+{
+	*remainder = kcopyd::wide::remainder(n, d);
+	return kcopyd::wide::quotient(n, d);
+}
 } // NOLINTEND(*-reserved-identifier,*-identifier-naming)
 #endif
