@@ -25,6 +25,8 @@ static DEFINE_MUTEX(throttles_mutex);
 /* One write to the limits of a client at a time. */
 static DEFINE_MUTEX(tune_mutex);
 
+static const struct kcopyd_limits no_limits;
+
 static unsigned int throttle_percent(const struct kcopyd_throttle *t)
 {
 	if (t->percent)
@@ -217,7 +219,12 @@ static void throttle_free(struct kref *kref)
 	kfree(t);
 }
 
-static struct kcopyd_throttle *throttle_new(void)
+static bool more_than_percent(const struct kcopyd_limits *limits)
+{
+	return limits->bytes_per_second || limits->ios_per_second;
+}
+
+static struct kcopyd_throttle *throttle_new(const struct kcopyd_limits *limits)
 {
 	struct kcopyd_throttle *t = kzalloc(sizeof(*t), KCOPYD_GFP_CREATE);
 
@@ -226,6 +233,8 @@ static struct kcopyd_throttle *throttle_new(void)
 	kref_init(&t->kref);
 	INIT_LIST_HEAD(&t->node);
 	spin_lock_init(&t->lock);
+	t->limits = *limits;
+	t->limited = more_than_percent(limits);
 	INIT_LIST_HEAD(&t->waiting);
 	timer_setup(&t->timer, throttle_timer, 0);
 	return t;
@@ -245,7 +254,7 @@ struct kcopyd_throttle *kcopyd_throttle_by_percent(const unsigned int *percent)
 	struct kcopyd_throttle *new, *t;
 
 	/* Before the mutex, which others take to end their clients. */
-	new = throttle_new();
+	new = throttle_new(&no_limits);
 	mutex_lock(&throttles_mutex);
 	list_for_each_entry(t, &throttles, node) {
 		if (t->percent == percent) {
@@ -339,11 +348,6 @@ static int reject_limits(const void *caller, const char *flaw)
 	return -EINVAL;
 }
 
-static bool more_than_percent(const struct kcopyd_limits *limits)
-{
-	return limits->bytes_per_second || limits->ios_per_second;
-}
-
 /**
  * kcopyd_throttle_create() - make limits that clients can share
  * @limits: the limits
@@ -362,11 +366,9 @@ int kcopyd_throttle_create(const struct kcopyd_limits *limits,
 
 	if (flaw)
 		return reject_limits(__builtin_return_address(0), flaw);
-	t = throttle_new();
+	t = throttle_new(limits);
 	if (!t)
 		return -ENOMEM;
-	t->limits = *limits;
-	t->limited = more_than_percent(limits);
 	*result = t;
 	return 0;
 }
@@ -517,16 +519,17 @@ static void limits_set(struct kcopyd_limits *limits, enum kcopyd_limit limit, u6
 /* A client that has none gets one of its own. */
 static int throttle_tune_new(struct kcopyd_client *kc, enum kcopyd_limit limit, u64 value)
 {
+	struct kcopyd_limits limits = no_limits;
 	struct kcopyd_throttle *t;
 	int r;
 
 	if (!value)
 		return 0;
-	t = throttle_new();
+	limits_set(&limits, limit, value);
+	t = throttle_new(&limits);
 	if (!t)
 		return -ENOMEM;
 	t->own = true;
-	limits_set(&t->limits, limit, value);
 	r = throttle_attach(kc, t, ERR_PTR(-ENOENT));
 	kcopyd_throttle_destroy(t);
 	return r;
