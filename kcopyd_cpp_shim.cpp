@@ -222,6 +222,16 @@ int throttle::set(const limits &most) noexcept
 	return kcopyd_throttle_set(t_, &c);
 }
 
+int throttle::suspend() noexcept
+{
+	return kcopyd_throttle_suspend(t_);
+}
+
+int throttle::resume() noexcept
+{
+	return kcopyd_throttle_resume(t_);
+}
+
 limits throttle::get_limits() const noexcept
 {
 	kcopyd_limits c{};

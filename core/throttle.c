@@ -233,6 +233,7 @@ static struct kcopyd_throttle *throttle_new(const struct kcopyd_limits *limits)
 	kref_init(&t->kref);
 	INIT_LIST_HEAD(&t->node);
 	spin_lock_init(&t->lock);
+	t->set = *limits;
 	t->limits = *limits;
 	t->limited = more_than_percent(limits);
 	INIT_LIST_HEAD(&t->waiting);
@@ -374,10 +375,11 @@ int kcopyd_throttle_create(const struct kcopyd_limits *limits,
 }
 EXPORT_SYMBOL_GPL(kcopyd_throttle_create);
 
-/* Under the lock. */
-static void throttle_change(struct kcopyd_throttle *throttle,
-			    const struct kcopyd_limits *limits)
+/* What is set holds from now on, unless that is suspended. Under the lock. */
+static void throttle_apply(struct kcopyd_throttle *throttle)
 {
+	const struct kcopyd_limits *limits =
+		throttle->suspended ? &no_limits : &throttle->set;
 	struct kcopyd_limits *old = &throttle->limits;
 	const u64 now = ktime_get_ns();
 
@@ -395,11 +397,19 @@ static void throttle_change(struct kcopyd_throttle *throttle,
 		throttle_next(throttle);
 }
 
+/* Under the lock. */
+static void throttle_change(struct kcopyd_throttle *throttle,
+			    const struct kcopyd_limits *limits)
+{
+	throttle->set = *limits;
+	throttle_apply(throttle);
+}
+
 /**
  * kcopyd_throttle_set() - change limits
  * @throttle: the throttle
  * @limits: the new limits; they hold for parts that begin from now on, of whatever
- *	job
+ *	job, or from when they are resumed
  *
  * Context: Any, hard interrupts included.
  * Return: 0; or -EINVAL, and nothing is changed, for a NULL argument or for limits
@@ -420,10 +430,54 @@ int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
 }
 EXPORT_SYMBOL_GPL(kcopyd_throttle_set);
 
+static int throttle_suspend(struct kcopyd_throttle *throttle, bool suspended,
+			    const void *caller)
+{
+	unsigned long flags;
+
+	if (!throttle)
+		return reject_limits(caller, "no throttle");
+	spin_lock_irqsave(&throttle->lock, flags);
+	throttle->suspended = suspended;
+	throttle_apply(throttle);
+	spin_unlock_irqrestore(&throttle->lock, flags);
+	return 0;
+}
+
 /**
- * kcopyd_throttle_get_limits() - which limits hold
+ * kcopyd_throttle_suspend() - no limit holds for a while
  * @throttle: the throttle
- * @result: receives its limits, whoever has set them
+ *
+ * They can be looked at and changed as ever, by whoever it is.
+ *
+ * Context: Any, hard interrupts included.
+ * Return: 0, also if they are suspended already; or -EINVAL for a NULL argument.
+ */
+int kcopyd_throttle_suspend(struct kcopyd_throttle *throttle)
+{
+	return throttle_suspend(throttle, true, __builtin_return_address(0));
+}
+EXPORT_SYMBOL_GPL(kcopyd_throttle_suspend);
+
+/**
+ * kcopyd_throttle_resume() - limits hold again
+ * @throttle: the throttle
+ *
+ * Once, however often they were suspended.
+ *
+ * Context: Any, hard interrupts included.
+ * Return: 0, also if they are not suspended; or -EINVAL for a NULL argument.
+ */
+int kcopyd_throttle_resume(struct kcopyd_throttle *throttle)
+{
+	return throttle_suspend(throttle, false, __builtin_return_address(0));
+}
+EXPORT_SYMBOL_GPL(kcopyd_throttle_resume);
+
+/**
+ * kcopyd_throttle_get_limits() - which limits are set
+ * @throttle: the throttle
+ * @result: receives its limits, whoever has set them, and if they are suspended, too
  *
  * Context: Any, hard interrupts included.
  * Return: 0; or -EINVAL for a NULL argument.
@@ -437,7 +491,7 @@ int kcopyd_throttle_get_limits(struct kcopyd_throttle *throttle,
 		return reject_limits(__builtin_return_address(0),
 				     throttle ? "no place for the result" : "no throttle");
 	spin_lock_irqsave(&throttle->lock, flags);
-	*result = throttle->limits;
+	*result = throttle->set;
 	spin_unlock_irqrestore(&throttle->lock, flags);
 	return 0;
 }
@@ -486,13 +540,13 @@ u64 kcopyd_throttle_get(struct kcopyd_client *kc, enum kcopyd_limit limit)
 	spin_lock_irq(&t->lock);
 	switch (limit) {
 	case KCOPYD_LIMIT_BYTES:
-		value = t->limits.bytes_per_second;
+		value = t->set.bytes_per_second;
 		break;
 	case KCOPYD_LIMIT_IOS:
-		value = t->limits.ios_per_second;
+		value = t->set.ios_per_second;
 		break;
 	case KCOPYD_LIMIT_PERCENT:
-		value = t->percent ? READ_ONCE(*t->percent) : t->limits.percent;
+		value = t->percent ? READ_ONCE(*t->percent) : t->set.percent;
 		break;
 	}
 	spin_unlock_irq(&t->lock);
@@ -551,10 +605,10 @@ static int throttle_tune_old(struct kcopyd_client *kc, struct kcopyd_throttle *t
 		return -EAGAIN;
 	}
 	spin_lock(&t->lock);
-	limits = t->limits;
+	limits = t->set;
 	limits_set(&limits, limit, value);
 	throttle_change(t, &limits);
-	unused = t->own && !t->limited && !limits.percent;
+	unused = t->own && !more_than_percent(&limits) && !limits.percent;
 	spin_unlock(&t->lock);
 	spin_unlock_irq(&kc->lock);
 	if (unused)
