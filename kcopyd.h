@@ -269,6 +269,10 @@ int kcopyd_throttle_create(const struct kcopyd_limits *limits,
 int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
 			const struct kcopyd_limits *limits);
 
+int kcopyd_throttle_suspend(struct kcopyd_throttle *throttle);
+
+int kcopyd_throttle_resume(struct kcopyd_throttle *throttle);
+
 int kcopyd_throttle_get_limits(struct kcopyd_throttle *throttle,
 			       struct kcopyd_limits *result);
 

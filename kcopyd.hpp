@@ -462,8 +462,8 @@ private:
  * class throttle - owns limits on how fast the copies of some clients go
  *
  * Empty, or the only owner of a throttle: it can be moved and not copied. On an
- * empty one, set() fails with -EINVAL and destruction does nothing. Clients that
- * it was given to keep the limits when it is gone.
+ * empty one, set(), suspend() and resume() fail with -EINVAL and destruction does
+ * nothing. Clients that it was given to keep the limits when it is gone.
  */
 class [[nodiscard]] throttle {
 public:
@@ -499,7 +499,23 @@ public:
 	[[nodiscard]] int set(const limits &most) noexcept;
 
 	/**
-	 * get_limits() - which limits hold, whoever has set them
+	 * suspend() - no limit holds until resume(), whatever is set meanwhile
+	 *
+	 * Context: any, hard interrupts included.
+	 * Return: 0, or -EINVAL of an empty one.
+	 */
+	[[nodiscard]] int suspend() noexcept;
+
+	/**
+	 * resume() - they hold again, however often they were suspended
+	 *
+	 * Context: any, hard interrupts included.
+	 * Return: 0, or -EINVAL of an empty one.
+	 */
+	[[nodiscard]] int resume() noexcept;
+
+	/**
+	 * get_limits() - which limits are set, by whomever, suspended or not
 	 *
 	 * Context: any, hard interrupts included.
 	 * Return: the limits; none of an empty one.

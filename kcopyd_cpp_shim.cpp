@@ -222,6 +222,16 @@ int throttle::set(const limits &most) noexcept
 	return kcopyd_throttle_set(t_, &c);
 }
 
+int throttle::suspend() noexcept
+{
+	return kcopyd_throttle_suspend(t_);
+}
+
+int throttle::resume() noexcept
+{
+	return kcopyd_throttle_resume(t_);
+}
+
 limits throttle::get_limits() const noexcept
 {
 	kcopyd_limits c{};
@@ -303,6 +313,13 @@ kcopyd::wide::s64 __divdi3(kcopyd::wide::s64 n, kcopyd::wide::s64 d)
 kcopyd::wide::s64 __moddi3(kcopyd::wide::s64 n, kcopyd::wide::s64 d)
 {
 	return kcopyd::wide::remainder(n, d);
+}
+
+kcopyd::wide::s64 __divmoddi4(kcopyd::wide::s64 n, kcopyd::wide::s64 d,
+			      kcopyd::wide::s64 *remainder)
+{
+	*remainder = kcopyd::wide::remainder(n, d);
+	return kcopyd::wide::quotient(n, d);
 }
 } // NOLINTEND(*-reserved-identifier,*-identifier-naming)
 #endif

@@ -2,6 +2,7 @@
 /* Module parameters. */
 #define pr_fmt(fmt) "kcopyd: " fmt
 
+#include <linux/highmem.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -47,9 +48,10 @@ static int part_kb_set(const char *value, const struct kernel_param *kp)
 	return r;
 }
 
+/* That the kernel can use itself: with 32 bits, the rest is for users. */
 static unsigned int memory_mb(void)
 {
-	return totalram_pages() >> (20 - PAGE_SHIFT);
+	return (totalram_pages() - totalhigh_pages()) >> (20 - PAGE_SHIFT);
 }
 
 static int shared_mb_set(const char *value, const struct kernel_param *kp)
@@ -75,7 +77,7 @@ static const struct kernel_param_ops shared_mb_ops = {
 
 module_param_cb(shared_mb, &shared_mb_ops, &kcopyd_shared_mb, 0644);
 MODULE_PARM_DESC(shared_mb,
-		 "What clients of device-mapper's calls can borrow together, in MiB (default a 64th of the memory)");
+		 "What clients of device-mapper's calls can borrow together, in MiB (default a 64th of the memory that the kernel can use itself)");
 
 static const struct kernel_param_ops part_kb_ops = {
 	.set = part_kb_set,

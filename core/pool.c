@@ -10,7 +10,10 @@
 #include <linux/gfp.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
 #include <linux/slab.h>
+#include <linux/vmstat.h>
 
 #include "export.h"
 #include "pool.h"
@@ -47,6 +50,26 @@ struct page *kcopyd_pool_alloc_piece(unsigned int *order, gfp_t single)
 	return alloc_page(single);
 }
 
+/*
+ * What counts as available, but in zones that the kernel's own pages are never in: highmem
+ * with 32 bits, and what has to stay movable.
+ */
+static long others_available(void)
+{
+	long pages = 0;
+	int node, i;
+
+	for_each_online_node(node) {
+		struct zone *zones = NODE_DATA(node)->node_zones;
+
+		for (i = ZONE_NORMAL + 1; i < MAX_NR_ZONES; i++)
+			pages += zone_page_state(&zones[i], NR_FREE_PAGES) +
+				 zone_page_state(&zones[i], NR_ZONE_INACTIVE_FILE) +
+				 zone_page_state(&zones[i], NR_ZONE_ACTIVE_FILE);
+	}
+	return pages;
+}
+
 /**
  * kcopyd_pool_fits() - is there memory for a pool?
  * @nr_pages: how many pages
@@ -55,13 +78,15 @@ struct page *kcopyd_pool_alloc_piece(unsigned int *order, gfp_t single)
  * the OOM killer upon them.
  *
  * Context: Any.
- * Return: true if an eighth of the available memory and POOL_MARGIN would remain.
+ * Return: true if an eighth of the memory that is available to the kernel and
+ * POOL_MARGIN would remain.
  */
 bool kcopyd_pool_fits(unsigned int nr_pages)
 {
-	long available = si_mem_available();
+	const long available = si_mem_available() - others_available();
+	const long most = available - available / 8 - POOL_MARGIN;
 
-	return (long)nr_pages <= available - available / 8 - POOL_MARGIN;
+	return most > 0 && nr_pages <= (unsigned long)most;
 }
 
 /**

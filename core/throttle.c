@@ -25,6 +25,8 @@ static DEFINE_MUTEX(throttles_mutex);
 /* One write to the limits of a client at a time. */
 static DEFINE_MUTEX(tune_mutex);
 
+static const struct kcopyd_limits no_limits;
+
 static unsigned int throttle_percent(const struct kcopyd_throttle *t)
 {
 	if (t->percent)
@@ -217,7 +219,12 @@ static void throttle_free(struct kref *kref)
 	kfree(t);
 }
 
-static struct kcopyd_throttle *throttle_new(void)
+static bool more_than_percent(const struct kcopyd_limits *limits)
+{
+	return limits->bytes_per_second || limits->ios_per_second;
+}
+
+static struct kcopyd_throttle *throttle_new(const struct kcopyd_limits *limits)
 {
 	struct kcopyd_throttle *t = kzalloc(sizeof(*t), KCOPYD_GFP_CREATE);
 
@@ -226,6 +233,9 @@ static struct kcopyd_throttle *throttle_new(void)
 	kref_init(&t->kref);
 	INIT_LIST_HEAD(&t->node);
 	spin_lock_init(&t->lock);
+	t->set = *limits;
+	t->limits = *limits;
+	t->limited = more_than_percent(limits);
 	INIT_LIST_HEAD(&t->waiting);
 	timer_setup(&t->timer, throttle_timer, 0);
 	return t;
@@ -245,7 +255,7 @@ struct kcopyd_throttle *kcopyd_throttle_by_percent(const unsigned int *percent)
 	struct kcopyd_throttle *new, *t;
 
 	/* Before the mutex, which others take to end their clients. */
-	new = throttle_new();
+	new = throttle_new(&no_limits);
 	mutex_lock(&throttles_mutex);
 	list_for_each_entry(t, &throttles, node) {
 		if (t->percent == percent) {
@@ -339,11 +349,6 @@ static int reject_limits(const void *caller, const char *flaw)
 	return -EINVAL;
 }
 
-static bool more_than_percent(const struct kcopyd_limits *limits)
-{
-	return limits->bytes_per_second || limits->ios_per_second;
-}
-
 /**
  * kcopyd_throttle_create() - make limits that clients can share
  * @limits: the limits
@@ -362,20 +367,19 @@ int kcopyd_throttle_create(const struct kcopyd_limits *limits,
 
 	if (flaw)
 		return reject_limits(__builtin_return_address(0), flaw);
-	t = throttle_new();
+	t = throttle_new(limits);
 	if (!t)
 		return -ENOMEM;
-	t->limits = *limits;
-	t->limited = more_than_percent(limits);
 	*result = t;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(kcopyd_throttle_create);
 
-/* Under the lock. */
-static void throttle_change(struct kcopyd_throttle *throttle,
-			    const struct kcopyd_limits *limits)
+/* What is set holds from now on, unless that is suspended. Under the lock. */
+static void throttle_apply(struct kcopyd_throttle *throttle)
 {
+	const struct kcopyd_limits *limits =
+		throttle->suspended ? &no_limits : &throttle->set;
 	struct kcopyd_limits *old = &throttle->limits;
 	const u64 now = ktime_get_ns();
 
@@ -393,11 +397,19 @@ static void throttle_change(struct kcopyd_throttle *throttle,
 		throttle_next(throttle);
 }
 
+/* Under the lock. */
+static void throttle_change(struct kcopyd_throttle *throttle,
+			    const struct kcopyd_limits *limits)
+{
+	throttle->set = *limits;
+	throttle_apply(throttle);
+}
+
 /**
  * kcopyd_throttle_set() - change limits
  * @throttle: the throttle
  * @limits: the new limits; they hold for parts that begin from now on, of whatever
- *	job
+ *	job, or from when they are resumed
  *
  * Context: Any, hard interrupts included.
  * Return: 0; or -EINVAL, and nothing is changed, for a NULL argument or for limits
@@ -418,10 +430,54 @@ int kcopyd_throttle_set(struct kcopyd_throttle *throttle,
 }
 EXPORT_SYMBOL_GPL(kcopyd_throttle_set);
 
+static int throttle_suspend(struct kcopyd_throttle *throttle, bool suspended,
+			    const void *caller)
+{
+	unsigned long flags;
+
+	if (!throttle)
+		return reject_limits(caller, "no throttle");
+	spin_lock_irqsave(&throttle->lock, flags);
+	throttle->suspended = suspended;
+	throttle_apply(throttle);
+	spin_unlock_irqrestore(&throttle->lock, flags);
+	return 0;
+}
+
 /**
- * kcopyd_throttle_get_limits() - which limits hold
+ * kcopyd_throttle_suspend() - no limit holds for a while
  * @throttle: the throttle
- * @result: receives its limits, whoever has set them
+ *
+ * They can be looked at and changed as ever, by whoever it is.
+ *
+ * Context: Any, hard interrupts included.
+ * Return: 0, also if they are suspended already; or -EINVAL for a NULL argument.
+ */
+int kcopyd_throttle_suspend(struct kcopyd_throttle *throttle)
+{
+	return throttle_suspend(throttle, true, __builtin_return_address(0));
+}
+EXPORT_SYMBOL_GPL(kcopyd_throttle_suspend);
+
+/**
+ * kcopyd_throttle_resume() - limits hold again
+ * @throttle: the throttle
+ *
+ * Once, however often they were suspended.
+ *
+ * Context: Any, hard interrupts included.
+ * Return: 0, also if they are not suspended; or -EINVAL for a NULL argument.
+ */
+int kcopyd_throttle_resume(struct kcopyd_throttle *throttle)
+{
+	return throttle_suspend(throttle, false, __builtin_return_address(0));
+}
+EXPORT_SYMBOL_GPL(kcopyd_throttle_resume);
+
+/**
+ * kcopyd_throttle_get_limits() - which limits are set
+ * @throttle: the throttle
+ * @result: receives its limits, whoever has set them, and if they are suspended, too
  *
  * Context: Any, hard interrupts included.
  * Return: 0; or -EINVAL for a NULL argument.
@@ -435,7 +491,7 @@ int kcopyd_throttle_get_limits(struct kcopyd_throttle *throttle,
 		return reject_limits(__builtin_return_address(0),
 				     throttle ? "no place for the result" : "no throttle");
 	spin_lock_irqsave(&throttle->lock, flags);
-	*result = throttle->limits;
+	*result = throttle->set;
 	spin_unlock_irqrestore(&throttle->lock, flags);
 	return 0;
 }
@@ -484,13 +540,13 @@ u64 kcopyd_throttle_get(struct kcopyd_client *kc, enum kcopyd_limit limit)
 	spin_lock_irq(&t->lock);
 	switch (limit) {
 	case KCOPYD_LIMIT_BYTES:
-		value = t->limits.bytes_per_second;
+		value = t->set.bytes_per_second;
 		break;
 	case KCOPYD_LIMIT_IOS:
-		value = t->limits.ios_per_second;
+		value = t->set.ios_per_second;
 		break;
 	case KCOPYD_LIMIT_PERCENT:
-		value = t->percent ? READ_ONCE(*t->percent) : t->limits.percent;
+		value = t->percent ? READ_ONCE(*t->percent) : t->set.percent;
 		break;
 	}
 	spin_unlock_irq(&t->lock);
@@ -517,16 +573,17 @@ static void limits_set(struct kcopyd_limits *limits, enum kcopyd_limit limit, u6
 /* A client that has none gets one of its own. */
 static int throttle_tune_new(struct kcopyd_client *kc, enum kcopyd_limit limit, u64 value)
 {
+	struct kcopyd_limits limits = no_limits;
 	struct kcopyd_throttle *t;
 	int r;
 
 	if (!value)
 		return 0;
-	t = throttle_new();
+	limits_set(&limits, limit, value);
+	t = throttle_new(&limits);
 	if (!t)
 		return -ENOMEM;
 	t->own = true;
-	limits_set(&t->limits, limit, value);
 	r = throttle_attach(kc, t, ERR_PTR(-ENOENT));
 	kcopyd_throttle_destroy(t);
 	return r;
@@ -548,10 +605,10 @@ static int throttle_tune_old(struct kcopyd_client *kc, struct kcopyd_throttle *t
 		return -EAGAIN;
 	}
 	spin_lock(&t->lock);
-	limits = t->limits;
+	limits = t->set;
 	limits_set(&limits, limit, value);
 	throttle_change(t, &limits);
-	unused = t->own && !t->limited && !limits.percent;
+	unused = t->own && !more_than_percent(&limits) && !limits.percent;
 	spin_unlock(&t->lock);
 	spin_unlock_irq(&kc->lock);
 	if (unused)

@@ -144,7 +144,9 @@ static inline void kcopyd_duty_account(struct kcopyd_duty *duty, bool busy,
  * @node: in the list of those with @percent
  * @percent: read instead of that in @limits, or NULL
  * @lock: inside the clients' locks; inside it come those of workqueues and timers
- * @limits: as set
+ * @set: the limits as they were set
+ * @suspended: none of @set holds
+ * @limits: those that hold
  * @limited: @limits are more than a share of the time
  * @own: it was made for one client, by who wrote to its directory
  * @bytes: the bucket of bytes
@@ -163,6 +165,8 @@ struct kcopyd_throttle {
 	/* Protects what follows. */
 	spinlock_t lock;
 
+	struct kcopyd_limits set;
+	bool suspended;
 	struct kcopyd_limits limits;
 	bool limited;
 	bool own;

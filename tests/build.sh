@@ -25,7 +25,8 @@ printf 'kcopyd_%s\n' cancel cancel_sync client_cancel client_cancel_sync \
 	dm_client_flush dm_copy dm_do_callback dm_prepare_callback dm_zero \
 	do_callback prepare_callback request_cancel request_cancel_sync \
 	request_size submit \
-	throttle_create throttle_destroy throttle_get_limits throttle_set zero >"$work/expected"
+	throttle_create throttle_destroy throttle_get_limits throttle_resume throttle_set \
+	throttle_suspend zero >"$work/expected"
 
 mkdir -p build
 for kernel in 6.1 6.12 7.3 i386 debug-6.1 "$@"; do

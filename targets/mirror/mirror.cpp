@@ -127,7 +127,6 @@ private:
 	void unblock() noexcept;
 	void try_held_again() noexcept;
 	void hurry() noexcept;
-	[[nodiscard]] kcopyd::limits limit() const noexcept;
 	[[nodiscard]] bool is_misplaced(const per_bio &p) const noexcept;
 	mirror::verdict failed(per_bio &p, bool misplaced) noexcept;
 	void flush_legs() noexcept;
@@ -186,8 +185,6 @@ private:
 	bool paused_ = false;
 	bool again_ = false; /* regions that could not be copied are tried once more */
 	bool flush_failed_ = false;
-	bool hurries_ = false;	   /* nothing is limited */
-	kcopyd::limits kept_ = {}; /* what was, before that */
 
 	/* The worker's, and theirs that wait for it. */
 	dm::held_bios waiting_; /* writes to regions in recovery */
@@ -195,6 +192,7 @@ private:
 	u64 dirty_first_ = ~0ULL; /* there is no dirty region that is in sync before */
 	u64 dirty_end_ = 0;	  /* nor from here on */
 	u64 clean_at_ = 0;
+	bool hurries_ = false; /* the limits are suspended */
 	bool dirtied_ = false; /* a write waits for the log to be written */
 	bool clean_now_ = false;
 	bool all_dirty_ = false;     /* and stay so: a flush has failed */
@@ -337,12 +335,7 @@ int kmirror::message(const dm::arguments &args, kdm_text &reply) noexcept
 	if (args.size() == 2 && args.is(0, "rate")) {
 		if (!dm::read_number(args[1], ~0ULL / 1024, kib))
 			return -kcopyd::einval;
-		const kcopyd::limits most = { .bytes_per_second = kib * 1024 };
-		const dm::locked l(lock_);
-
-		if (hurries_)
-			kept_ = most;
-		return throttle_.set(hurries_ ? kcopyd::limits() : most);
+		return throttle_.set({ .bytes_per_second = kib * 1024 });
 	}
 	if (args.size() != 1)
 		return -kcopyd::einval;
@@ -351,7 +344,7 @@ int kmirror::message(const dm::arguments &args, kdm_text &reply) noexcept
 		dm::line line(reply);
 
 		line.add(paused_ ? "paused rate " : "running rate ")
-			.add((limit().bytes_per_second + 1023) / 1024);
+			.add((throttle_.get_limits().bytes_per_second + 1023) / 1024);
 		return 1;
 	}
 	if (args.is(0, "pause")) {
@@ -854,30 +847,11 @@ void kmirror::copy(slot &s) noexcept
 void kmirror::hurry() noexcept
 {
 	const bool hurries = !waiting_.empty();
-	const dm::locked l(lock_);
 
 	if (hurries == hurries_)
 		return;
-	const kcopyd::limits most = limit();
-
-	if (throttle_.set(hurries ? kcopyd::limits() : most) != 0)
-		return;
-	kept_ = hurries ? most : kcopyd::limits();
-	hurries_ = hurries;
-}
-
-/* What was set, also meanwhile, in sysfs. Under the lock. */
-kcopyd::limits kmirror::limit() const noexcept
-{
-	kcopyd::limits most = throttle_.get_limits();
-
-	if (most.bytes_per_second == 0)
-		most.bytes_per_second = kept_.bytes_per_second;
-	if (most.ios_per_second == 0)
-		most.ios_per_second = kept_.ios_per_second;
-	if (most.percent == 0)
-		most.percent = kept_.percent;
-	return most;
+	if ((hurries ? throttle_.suspend() : throttle_.resume()) == 0)
+		hurries_ = hurries;
 }
 
 /* What has come goes to @go, if it does not wait for a recovery. */

@@ -560,6 +560,8 @@ CPP_TEST(limited)
 	client c = must_create(test);
 
 	EXPECT(empty.set(none) == -CPP_TEST_EINVAL);
+	EXPECT(empty.suspend() == -CPP_TEST_EINVAL);
+	EXPECT(empty.resume() == -CPP_TEST_EINVAL);
 	EXPECT(c.limit_by(empty) == -CPP_TEST_EINVAL);
 	EXPECT(c.limit_by(slow) == 0);
 	REQUIRE(c.copy(everything(test, 0), { everything(test, 1) }, done) == 0);
@@ -570,17 +572,24 @@ CPP_TEST(limited)
 	EXPECT(cpp_test_wait(test));
 	EXPECT(cpp_test_copied(test, 0, 1, 0, CPP_TEST_SECTORS));
 
-	/* The client keeps the limits when their owner is gone. */
+	/* Nor is it slow while there are limits that are suspended. */
+	EXPECT(slow.suspend() == 0);
 	EXPECT(slow.set(crawl) == 0);
+	REQUIRE(c.copy(everything(test, 0), { everything(test, 2) }, done) == 0);
+	EXPECT(cpp_test_wait(test));
+	EXPECT(cpp_test_copied(test, 0, 2, 0, CPP_TEST_SECTORS));
+
+	/* The client keeps the limits when their owner is gone. */
+	EXPECT(slow.resume() == 0);
 	EXPECT(slow.get_limits().ios_per_second == crawl.ios_per_second);
 	EXPECT(empty.get_limits().ios_per_second == 0);
 	slow.reset();
-	REQUIRE(c.copy(everything(test, 0), { everything(test, 2) }, done) == 0);
+	REQUIRE(c.copy(everything(test, 0), { everything(test, 1) }, done) == 0);
 	cpp_test_sleep();
 	EXPECT(done.pending());
 	EXPECT(c.unlimit() == 0);
 	EXPECT(cpp_test_wait(test));
-	EXPECT(cpp_test_copied(test, 0, 2, 0, CPP_TEST_SECTORS));
+	EXPECT(cpp_test_copied(test, 0, 1, 0, CPP_TEST_SECTORS));
 }
 
 CPP_TEST(request_copies)

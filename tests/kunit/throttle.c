@@ -705,6 +705,9 @@ static void throttle_changes_under_load(struct kunit *test)
 
 		if (r & 128)
 			kcopyd_throttle_set(throttle, &limits[r % ARRAY_SIZE(limits)]);
+		else if (r & 256)
+			r & 512 ? kcopyd_throttle_suspend(throttle) :
+				  kcopyd_throttle_resume(throttle);
 		else
 			kcopyd_client_throttle(clients[r % 3]->kc, r % 5 ? throttle : NULL);
 		usleep_range(2000, 10000);
@@ -748,6 +751,8 @@ static void throttle_rejects(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(NULL, &good), -EINVAL);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(throttle, NULL), -EINVAL);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(throttle, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_suspend(NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_resume(NULL), -EINVAL);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get_limits(NULL, &limits), -EINVAL);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get_limits(throttle, NULL), -EINVAL);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get_limits(throttle, &limits), 0);
@@ -795,6 +800,43 @@ static void throttle_tuned_shared(struct kunit *test)
 	kcopyd_throttle_destroy(t);
 }
 
+/*
+ * Suspended limits do not hold, and nothing else about them changes: what is set meanwhile,
+ * be it that there is none, is what holds when they are resumed.
+ */
+static void throttle_suspended(struct kunit *test)
+{
+	struct kcopyd_limits limits = { .bytes_per_second = SZ_64K, .ios_per_second = 2000 };
+	struct slow s = slow_new(test, &limits);
+	struct kcopyd_client *kc = s.client->kc;
+
+	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
+	msleep(300);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_suspend(s.throttle), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_suspend(s.throttle), 0);
+	KUNIT_EXPECT_GE(test, written_in(s.to, 500), SZ_1M);
+	expect_limit(test, kc, KCOPYD_LIMIT_BYTES, SZ_64K);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(kc, KCOPYD_LIMIT_BYTES, SZ_128K), 0);
+	expect_limit(test, kc, KCOPYD_LIMIT_IOS, 2000);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_tune(kc, KCOPYD_LIMIT_IOS, 0), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_get_limits(s.throttle, &limits), 0);
+	KUNIT_EXPECT_EQ(test, limits.bytes_per_second, SZ_128K);
+	KUNIT_EXPECT_EQ(test, limits.ios_per_second, 0);
+	KUNIT_EXPECT_GE(test, written_in(s.to, 500), SZ_1M);
+	/* It is said once, however often they were suspended. */
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_resume(s.throttle), 0);
+	msleep(300);
+	KUNIT_EXPECT_LE(test, written_in(s.to, 1000), SZ_128K * 12 / 10);
+	expect_limit(test, kc, KCOPYD_LIMIT_BYTES, SZ_128K);
+	/* And by the throttle's maker. */
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_suspend(s.throttle), 0);
+	limits.bytes_per_second = 0;
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_set(s.throttle, &limits), 0);
+	KUNIT_EXPECT_EQ(test, kcopyd_throttle_resume(s.throttle), 0);
+	KUNIT_EXPECT_GE(test, written_in(s.to, 500), SZ_1M);
+	slow_end(&s);
+}
+
 static struct kunit_case throttle_cases[] = {
 	KUNIT_CASE(throttle_bucket),
 	KUNIT_CASE(throttle_bucket_idle),
@@ -820,6 +862,7 @@ static struct kunit_case throttle_cases[] = {
 	KUNIT_CASE(throttle_changes_under_load),
 	KUNIT_CASE(throttle_rejects),
 	KUNIT_CASE(throttle_tuned_shared),
+	KUNIT_CASE(throttle_suspended),
 	{}
 };
 

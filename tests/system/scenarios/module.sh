@@ -5,6 +5,7 @@
 # Loading, unloading, parameters, bad input to the sample, and what is left.
 
 part_kb=/sys/module/kcopyd/parameters/part_kb
+shared_mb=/sys/module/kcopyd/parameters/shared_mb
 
 # refused VALUE : part_kb stays as it is, and the log names the value
 refused() {
@@ -26,6 +27,16 @@ range() {
 	refused 4294967300
 	refused 0x1001
 	echo 4096 >$part_kb && echo 4 >$part_kb && echo 512 >$part_kb ||
+		fail 'a good value is refused'
+}
+
+# Of the memory that the kernel can use itself. With 32 bits the rest is for users.
+shared() {
+	local mb
+	mb=$(awk '/^(Mem|Low)Total:/ { mb = $2 / 1024 } END { printf "%d", mb }' /proc/meminfo)
+	[ "$(cat $shared_mb)" = $((mb / 64)) ] || fail "of $mb MiB it is $(cat $shared_mb) by default"
+	! echo $((mb / 2 + 1)) >$shared_mb || fail 'more than half of the memory is accepted'
+	echo $((mb / 2)) >$shared_mb && echo $((mb / 64)) >$shared_mb ||
 		fail 'a good value is refused'
 }
 
@@ -116,6 +127,7 @@ null_blk na
 null_blk nb
 fill /dev/na 1
 case_ 'part_kb is checked' range
+case_ 'shared_mb is checked' shared
 case_ 'part_kb is checked at load' at_load
 case_ 'not unloaded while in use' in_use
 case_ 'bad input' bad_input

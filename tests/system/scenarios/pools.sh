@@ -36,6 +36,20 @@ part_size() {
 	echo "$old" >/sys/module/kcopyd/parameters/part_kb
 }
 
+# total : the memory that the kernel can use itself, in pages. With 32 bits the rest is for users.
+total() { awk '/^(Mem|Low)Total:/ { pages = $2 / 4 } END { printf "%d", pages }' /proc/meminfo; }
+
+# stalls : how often somebody had to free some before there was any
+stalls() { awk '/^allocstall/ { n += $2 } END { print n + 0 }' /proc/vmstat; }
+
+# Before any of it is taken: others would be killed for it.
+too_large() {
+	local before
+	before=$(stalls)
+	rejected 'no memory' src=/dev/na dst=/dev/nb "pages=$(total)"
+	[ "$(stalls)" = "$before" ] || fail "$(($(stalls) - before)) times there was no memory left"
+}
+
 no_null_blks
 null_blk na size=8
 null_blk nb size=8
@@ -48,3 +62,5 @@ done
 case_ '1 page, in sequence' pool 1 write_seq=1
 case_ '1 page, one copy for all' pool 1 chunk_kb=65536
 case_ 'other part sizes' part_size
+case_ 'a pool as large as the memory' too_large
+case_ 'a pool of a quarter of the memory' pool $(($(total) / 4))
