@@ -257,8 +257,11 @@ static void account(struct slice *slice, int read_err, unsigned long write_err)
 	failed |= write_err && write_seq;
 	failed |= leaves_out() && all_write_err == all_dests();
 	stopped |= failed;
-	/* It ended at the error, wherever it was with the other destinations. */
-	if (write_err && leaves_out() && !stopped)
+	/*
+	 * It ended at the error, wherever it was with the other destinations. Also if
+	 * copy_exit() stops it: without the rest it is not done.
+	 */
+	if (write_err && leaves_out() && !failed)
 		return;
 	done += slice->count;
 	slice->count = 0;
