@@ -107,7 +107,7 @@ static unsigned long all_dests(void)
 /* A destination that has failed is left out from then on, and the others go on. */
 static bool leaves_out(void)
 {
-	return !ignore_error && !salvage && !write_seq;
+	return !ignore_error && !write_seq;
 }
 
 static void copied(int read_err, unsigned int write_err, void *context);
@@ -258,10 +258,10 @@ static void account(struct slice *slice, int read_err, unsigned long write_err)
 	failed |= leaves_out() && all_write_err == all_dests();
 	stopped |= failed;
 	/*
-	 * It ended at the error, wherever it was with the other destinations. Also if
-	 * copy_exit() stops it: without the rest it is not done.
+	 * It ended at the error, wherever it was with the other destinations, but for
+	 * salvage. Also if copy_exit() stops it: without the rest it is not done.
 	 */
-	if (write_err && leaves_out() && !failed)
+	if (write_err && leaves_out() && !salvage && !failed)
 		return;
 	done += slice->count;
 	slice->count = 0;

@@ -796,6 +796,31 @@ cannot_write() {
 	nothing_left
 }
 
+# What is left out gets nothing more, and what could not be read is still told.
+cannot_write_salvaged() {
+	local failed='kcopyctl: writing failed on /dev/nc'
+	local unread='1 sectors of /dev/na cannot be read, and are left out'
+	fill /dev/na 1
+	fill /dev/nb 2
+	fill /dev/nc 2
+	bad na 1000 1000
+	bad nc 5000 5000
+	ctl 1 copy --yes --salvage --rate 16M --map /tmp/map /dev/na /dev/nb /dev/nc
+	says /tmp/wrong "^$failed: what is there is not a copy; $unread$"
+	[ "$(grep -v '^#' /tmp/map)" = '1000 1' ] || fail "map: $(cat /tmp/map)"
+	check /dev/nb 1 0 65536 --other 2 1000+1
+	check /dev/nc 2 60000 5536
+	# Nor is there any sense in going on without one that is left.
+	ctl 1 copy --yes --salvage --rate 16M --map /tmp/map /dev/na /dev/nc
+	says /tmp/wrong "^$failed: the copy was stopped, and /dev/nc is no copy; $unread$"
+	head -n 1 /tmp/map | grep -q '^# incomplete: [1-9][0-9]* of 65536 sectors were tried$' ||
+		fail "map: $(cat /tmp/map)"
+	[ "$(grep -v '^#' /tmp/map)" = '1000 1' ] || fail "map: $(cat /tmp/map)"
+	good na 1000 1000
+	good nc 5000 5000
+	nothing_left
+}
+
 # Without one that is left, and where all are written in sequence
 cannot_go_on() {
 	fill /dev/na 1
@@ -1100,6 +1125,7 @@ each 'overwrites what is in use when it is told' forced
 each 'salvages, with a map' salvages
 each 'a map of many ranges' many_ranges
 each 'a destination that cannot be written' cannot_write
+each 'a destination that cannot be written, while it salvages' cannot_write_salvaged
 each 'destinations none of which is left' cannot_go_on
 each 'compares' verifies
 each 'compares what can be, and tells what was found before' compares_the_rest
