@@ -821,6 +821,33 @@ cannot_write_salvaged() {
 	nothing_left
 }
 
+# stays_behind OPTION... : one destination becomes read-only and another one is pulled out,
+# which is no reason for the third one to be no copy
+stays_behind() {
+	local pid code=0
+	fill /dev/na 1
+	fill /dev/nb 2
+	kcopyctl copy --yes --verify --json --quiet --rate 8M "$@" /dev/na /dev/nc /dev/nb /dev/nd \
+		</dev/null >/tmp/said 2>/tmp/wrong &
+	pid=$!
+	until_copying
+	blockdev --setro /dev/nc
+	echo 0 >$configfs/nd/power
+	wait $pid || code=$?
+	[ $code = 1 ] || fail "exit code $code: $(cat /tmp/wrong)"
+	says /tmp/wrong '^kcopyctl: writing failed on /dev/nc, /dev/nd: what is there is not a copy$'
+	says /tmp/said '"failed":\["/dev/nc","/dev/nd"\]'
+	check /dev/nb 1
+	blockdev --setrw /dev/nc
+	nothing_left
+}
+
+left_behind() {
+	stays_behind
+	echo 1 >$configfs/nd/power
+	stays_behind --salvage
+}
+
 # Without one that is left, and where all are written in sequence
 cannot_go_on() {
 	fill /dev/na 1
@@ -1126,6 +1153,7 @@ each 'salvages, with a map' salvages
 each 'a map of many ranges' many_ranges
 each 'a destination that cannot be written' cannot_write
 each 'a destination that cannot be written, while it salvages' cannot_write_salvaged
+each 'destinations that become read-only, or go away' left_behind
 each 'destinations none of which is left' cannot_go_on
 each 'compares' verifies
 each 'compares what can be, and tells what was found before' compares_the_rest
