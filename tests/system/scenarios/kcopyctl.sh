@@ -656,6 +656,18 @@ source_in_use() {
 	says /tmp/wrong '^kcopyctl: /dev/nc is in use (held by held): the copy may not be consistent'
 }
 
+# Of what is mounted nothing but its own number is known.
+not_in_sysfs() {
+	local mnt=/tmp/mnt
+	mkdir -p $mnt
+	modprobe ext4
+	mke2fs -q -F /dev/na && mount -t ext4 /dev/na $mnt || fail 'not mounted'
+	mount -t tmpfs none /sys/dev/block || fail 'nothing hides it'
+	trap 'umount /sys/dev/block; umount /tmp/mnt' EXIT
+	ctl 0 copy --yes /dev/na /dev/nb
+	says /tmp/wrong "^kcopyctl: /dev/na is in use (mounted on $mnt): "
+}
+
 # It is enough that it can be read.
 source_cannot_flush() {
 	no_null_blk na
@@ -1144,6 +1156,7 @@ each 'refuses what a loop device is on' loop_device
 each 'a file, by way of a loop device' file_as_device
 each 'refuses what a file that is copied is on' loop_on_file
 each 'warns of a source that is in use' source_in_use
+each 'a source that sysfs does not have' not_in_sysfs
 each 'a source that cannot be flushed' source_cannot_flush
 each 'a destination that cannot be flushed' destination_cannot_flush
 each 'a lock on a destination' locked
