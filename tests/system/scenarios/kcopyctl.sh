@@ -713,6 +713,22 @@ locked() {
 	flock -n /dev/nb true || fail 'it is still locked'
 }
 
+# The disk of a partition has no node, as in a container.
+not_locked() {
+	sdebug
+	trap 'rmmod scsi_debug' EXIT
+	printf 'start=2048, size=8192\n' | sfdisk -q --no-reread --no-tell-kernel $sd 2>/dev/null
+	blockdev --rereadpt $sd
+	[ -b ${sd}1 ] || fail 'no partition'
+	rm $sd
+	null_blk nm size=2
+	fill /dev/nm 1
+	ctl 0 copy --yes /dev/nm ${sd}1
+	[ "$(cat /tmp/wrong)" = "kcopyctl: ${sd}1 cannot be locked (No such file or directory): udev and others may look at it meanwhile, or change it" ] ||
+		fail "said: $(cat /tmp/wrong)"
+	check ${sd}1 1 0 4096
+}
+
 # Nobody gets it before all is over.
 held_while_compared() {
 	local pid end
@@ -1160,6 +1176,7 @@ each 'a source that sysfs does not have' not_in_sysfs
 each 'a source that cannot be flushed' source_cannot_flush
 each 'a destination that cannot be flushed' destination_cannot_flush
 each 'a lock on a destination' locked
+each 'a destination that cannot be locked' not_locked
 each 'a destination is held while it is compared' held_while_compared
 each 'overwrites what is in use when it is told' forced
 each 'salvages, with a map' salvages
