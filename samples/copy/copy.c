@@ -107,7 +107,7 @@ static unsigned long all_dests(void)
 /* A destination that has failed is left out from then on, and the others go on. */
 static bool leaves_out(void)
 {
-	return !ignore_error && !salvage && !write_seq;
+	return !ignore_error && !write_seq;
 }
 
 static void copied(int read_err, unsigned int write_err, void *context);
@@ -145,7 +145,7 @@ static int submit_request(struct slice *slice, const struct io_region *source,
 	return kcopyd_submit(client, request);
 }
 
-static int submit_slice(struct slice *slice)
+static int submit_once(struct slice *slice)
 {
 	/* Under the lock, and kcopyd keeps nothing of them. */
 	static struct io_region regions[KCOPYD_MAX_DESTS];
@@ -171,6 +171,37 @@ static int submit_slice(struct slice *slice)
 	if (salvage)
 		return submit_request(slice, &source, n, regions, flags);
 	return kcopyd_copy(client, &source, n, regions, flags, copied, slice);
+}
+
+/* Those of a slice's destinations that are read-only or too short by now. */
+static unsigned long not_writable(const struct slice *slice)
+{
+	const sector_t end = slice->at + slice->count;
+	unsigned long mask = 0;
+	unsigned int i;
+
+	for_each_set_bit(i, &slice->dests, num_dests) {
+		if (bdev_read_only(to[i].bdev) ||
+		    to[i].sector + end > bdev_nr_sectors(to[i].bdev))
+			mask |= BIT(i);
+	}
+	return mask;
+}
+
+/* kcopyd rejects what cannot go to one, of all: that one has failed, and is left out. */
+static int submit_slice(struct slice *slice)
+{
+	unsigned long more;
+	int r;
+
+	do {
+		r = submit_once(slice);
+		if (!leaves_out() || (r != -EROFS && r != -ERANGE))
+			break;
+		more = not_writable(slice);
+		all_write_err |= more;
+	} while (more && all_write_err != all_dests());
+	return r;
 }
 
 /* Have all slices in flight that there can be. Called with the lock held. */
@@ -257,8 +288,11 @@ static void account(struct slice *slice, int read_err, unsigned long write_err)
 	failed |= write_err && write_seq;
 	failed |= leaves_out() && all_write_err == all_dests();
 	stopped |= failed;
-	/* It ended at the error, wherever it was with the other destinations. */
-	if (write_err && leaves_out() && !stopped)
+	/*
+	 * It ended at the error, wherever it was with the other destinations, but for
+	 * salvage. Also if copy_exit() stops it: without the rest it is not done.
+	 */
+	if (write_err && leaves_out() && !salvage && !failed)
 		return;
 	done += slice->count;
 	slice->count = 0;
@@ -297,7 +331,7 @@ static void copied(int read_err, unsigned int write_err, void *context)
  *			the rest; failed: it stopped at an error, and none is a copy
  *	done, total	sectors whose copy has ended, and all
  *	read_err	errno of the first read that failed, or 0
- *	write_err	bit i is set if a write to destination i failed
+ *	write_err	bit i is set if destination i could not be written
  *	submit_err	errno with which kcopyd rejected a slice, or 0
  *	skipped		with salvage: sectors that could not be read
  *	bad_ranges	likewise: ranges of them, to be read from bad; neighbours may be

@@ -157,7 +157,8 @@ void ask(const device &source, const std::vector<device> &dests, const copy_opti
 
 /*
  * A lock of the disk, by which systemd's block device locking protocol keeps udev and others from
- * looking at it before it is what it will be. They look for a moment themselves.
+ * looking at it before it is what it will be. They look for a moment themselves. Where there
+ * can be no lock, as without the disk's node in a container, that is no reason not to copy.
  */
 [[nodiscard]] file lock(const device &d, const std::string &disk)
 {
@@ -165,9 +166,13 @@ void ask(const device &source, const std::vector<device> &dests, const copy_opti
 	const u64 give_up = now_ms() + patience_ms;
 	file dev(open(disk.c_str(), O_RDONLY | O_CLOEXEC));
 
-	while (dev && flock(dev.get(), LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK)
+	while (!dev || flock(dev.get(), LOCK_EX | LOCK_NB) != 0) {
+		if (!dev || errno != EWOULDBLOCK) {
+			say(stderr, fmt::format("kcopyctl: {} cannot be locked ({}): udev and "
+						"others may look at it meanwhile, or change it\n",
+						d.path, last_error()));
 			break;
+		}
 		if (caught_signal() != 0)
 			throw failure("nothing was written", exit_signal + caught_signal());
 		if (now_ms() > give_up)

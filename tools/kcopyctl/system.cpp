@@ -285,10 +285,14 @@ void add_extents(const users_of_all &all, device_number number, std::vector<exte
 	}
 	if (exists(sysfs))
 		return;
-	/* It is that of a file system without a device of its own, as of btrfs. */
+	/*
+	 * It is that of a file system without a device of its own, as of btrfs; or sysfs does
+	 * not have all devices, and it is on itself.
+	 */
 	const auto mounted =
-		std::find_if(all.mounts.begin(), all.mounts.end(),
-			     [&](const mount &m) { return m.device == number && m.source_device; });
+		std::find_if(all.mounts.begin(), all.mounts.end(), [&](const mount &m) {
+			return m.device == number && m.source_device && m.source_device != number;
+		});
 
 	if (mounted != all.mounts.end())
 		takes(map_on(*mounted->source_device));

@@ -91,7 +91,7 @@ read_only() {
 	dmesg -c >/dev/null
 	blockdev --setro /dev/nw
 	until_done
-	expect failed 0 0x0 -30
+	expect failed 0 0x1 -30
 	dmesg | grep -q 'kcopyd: client.*destination 0 (nw) is read-only' ||
 		fail 'the log does not say so'
 }

@@ -656,6 +656,18 @@ source_in_use() {
 	says /tmp/wrong '^kcopyctl: /dev/nc is in use (held by held): the copy may not be consistent'
 }
 
+# Of what is mounted nothing but its own number is known.
+not_in_sysfs() {
+	local mnt=/tmp/mnt
+	mkdir -p $mnt
+	modprobe ext4
+	mke2fs -q -F /dev/na && mount -t ext4 /dev/na $mnt || fail 'not mounted'
+	mount -t tmpfs none /sys/dev/block || fail 'nothing hides it'
+	trap 'umount /sys/dev/block; umount /tmp/mnt' EXIT
+	ctl 0 copy --yes /dev/na /dev/nb
+	says /tmp/wrong "^kcopyctl: /dev/na is in use (mounted on $mnt): "
+}
+
 # It is enough that it can be read.
 source_cannot_flush() {
 	no_null_blk na
@@ -699,6 +711,22 @@ locked() {
 	! flock -n /dev/nb true || fail 'it is not locked'
 	wait $pid || fail "$(cat /tmp/said)"
 	flock -n /dev/nb true || fail 'it is still locked'
+}
+
+# The disk of a partition has no node, as in a container.
+not_locked() {
+	sdebug
+	trap 'rmmod scsi_debug' EXIT
+	printf 'start=2048, size=8192\n' | sfdisk -q --no-reread --no-tell-kernel $sd 2>/dev/null
+	blockdev --rereadpt $sd
+	[ -b ${sd}1 ] || fail 'no partition'
+	rm $sd
+	null_blk nm size=2
+	fill /dev/nm 1
+	ctl 0 copy --yes /dev/nm ${sd}1
+	[ "$(cat /tmp/wrong)" = "kcopyctl: ${sd}1 cannot be locked (No such file or directory): udev and others may look at it meanwhile, or change it" ] ||
+		fail "said: $(cat /tmp/wrong)"
+	check ${sd}1 1 0 4096
 }
 
 # Nobody gets it before all is over.
@@ -794,6 +822,58 @@ cannot_write() {
 	no_dm
 	good na 40000 40000
 	nothing_left
+}
+
+# What is left out gets nothing more, and what could not be read is still told.
+cannot_write_salvaged() {
+	local failed='kcopyctl: writing failed on /dev/nc'
+	local unread='1 sectors of /dev/na cannot be read, and are left out'
+	fill /dev/na 1
+	fill /dev/nb 2
+	fill /dev/nc 2
+	bad na 1000 1000
+	bad nc 5000 5000
+	ctl 1 copy --yes --salvage --rate 16M --map /tmp/map /dev/na /dev/nb /dev/nc
+	says /tmp/wrong "^$failed: what is there is not a copy; $unread$"
+	[ "$(grep -v '^#' /tmp/map)" = '1000 1' ] || fail "map: $(cat /tmp/map)"
+	check /dev/nb 1 0 65536 --other 2 1000+1
+	check /dev/nc 2 60000 5536
+	# Nor is there any sense in going on without one that is left.
+	ctl 1 copy --yes --salvage --rate 16M --map /tmp/map /dev/na /dev/nc
+	says /tmp/wrong "^$failed: the copy was stopped, and /dev/nc is no copy; $unread$"
+	head -n 1 /tmp/map | grep -q '^# incomplete: [1-9][0-9]* of 65536 sectors were tried$' ||
+		fail "map: $(cat /tmp/map)"
+	[ "$(grep -v '^#' /tmp/map)" = '1000 1' ] || fail "map: $(cat /tmp/map)"
+	good na 1000 1000
+	good nc 5000 5000
+	nothing_left
+}
+
+# stays_behind OPTION... : one destination becomes read-only and another one is pulled out,
+# which is no reason for the third one to be no copy
+stays_behind() {
+	local pid code=0
+	fill /dev/na 1
+	fill /dev/nb 2
+	kcopyctl copy --yes --verify --json --quiet --rate 8M "$@" /dev/na /dev/nc /dev/nb /dev/nd \
+		</dev/null >/tmp/said 2>/tmp/wrong &
+	pid=$!
+	until_copying
+	blockdev --setro /dev/nc
+	echo 0 >$configfs/nd/power
+	wait $pid || code=$?
+	[ $code = 1 ] || fail "exit code $code: $(cat /tmp/wrong)"
+	says /tmp/wrong '^kcopyctl: writing failed on /dev/nc, /dev/nd: what is there is not a copy$'
+	says /tmp/said '"failed":\["/dev/nc","/dev/nd"\]'
+	check /dev/nb 1
+	blockdev --setrw /dev/nc
+	nothing_left
+}
+
+left_behind() {
+	stays_behind
+	echo 1 >$configfs/nd/power
+	stays_behind --salvage
 }
 
 # Without one that is left, and where all are written in sequence
@@ -1092,14 +1172,18 @@ each 'refuses what a loop device is on' loop_device
 each 'a file, by way of a loop device' file_as_device
 each 'refuses what a file that is copied is on' loop_on_file
 each 'warns of a source that is in use' source_in_use
+each 'a source that sysfs does not have' not_in_sysfs
 each 'a source that cannot be flushed' source_cannot_flush
 each 'a destination that cannot be flushed' destination_cannot_flush
 each 'a lock on a destination' locked
+each 'a destination that cannot be locked' not_locked
 each 'a destination is held while it is compared' held_while_compared
 each 'overwrites what is in use when it is told' forced
 each 'salvages, with a map' salvages
 each 'a map of many ranges' many_ranges
 each 'a destination that cannot be written' cannot_write
+each 'a destination that cannot be written, while it salvages' cannot_write_salvaged
+each 'destinations that become read-only, or go away' left_behind
 each 'destinations none of which is left' cannot_go_on
 each 'compares' verifies
 each 'compares what can be, and tells what was found before' compares_the_rest
