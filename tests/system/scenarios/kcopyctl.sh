@@ -155,7 +155,7 @@ limited() {
 	check /dev/nb 1
 }
 
-# on_terminal SECONDS KEYS ARGUMENT... : types the keys, with \n and so on, after so long;
+# on_terminal SECONDS|copying KEYS ARGUMENT... : types the keys, with \n and so on, then;
 # what is shown is in $pty, and code is set. Of $columns and $rows, if they are
 on_terminal() {
 	local wait_=$1 keys=$2
@@ -165,7 +165,10 @@ on_terminal() {
 	# Open for both, it has no end until it is closed here.
 	exec 9<>/tmp/keys
 	# In the background it would have Ctrl-C ignored.
-	(sleep $wait_; printf '%b' "$keys" >&9) &
+	(
+		if [ $wait_ = copying ]; then (until_copying); else sleep $wait_; fi
+		printf '%b' "$keys" >&9
+	) &
 	script -q -e -f -E never -c "stty cols ${columns:-100} rows ${rows:-24}; exec kcopyctl $*" $pty </tmp/keys >/dev/null 2>&1 9>&- ||
 		code=$?
 	exec 9>&-
@@ -253,7 +256,7 @@ moved_links() {
 	dm flaky '0 65536 flakey /dev/nb 0 0 60 1 drop_writes'
 	ln -sfn /dev/na /tmp/source
 	ln -sfn /dev/mapper/flaky /tmp/dest
-	kcopyctl copy --yes --verify --rate 16M /tmp/source /tmp/dest </dev/null >/tmp/said 2>&1 &
+	kcopyctl copy --yes --verify --rate 8M /tmp/source /tmp/dest </dev/null >/tmp/said 2>&1 &
 	pid=$!
 	until_copying
 	ln -sfn /dev/na /tmp/dest
@@ -282,7 +285,7 @@ no_bar() {
 # Ctrl-C goes to all of the terminal's process group.
 ctrl_c() {
 	fill /dev/na 1
-	on_terminal 5 '\003' copy --yes --rate 256K /dev/na /dev/nb
+	on_terminal copying '\003' copy --yes --rate 256K /dev/na /dev/nb
 	[ $code = 130 ] || fail "exit code $code: $(cat $pty)"
 	says $pty 'cancelled: '
 	nothing_left
@@ -290,7 +293,7 @@ ctrl_c() {
 	# There is nothing that holds the destination.
 	ctl 0 copy --yes --quiet /dev/na /dev/nb
 	check /dev/nb 1
-	on_terminal 5 '\034' copy --yes --rate 256K /dev/na /dev/nb
+	on_terminal copying '\034' copy --yes --rate 256K /dev/na /dev/nb
 	[ $code = 131 ] || fail "exit code $code: $(cat $pty)"
 	says $pty 'cancelled: '
 }
@@ -319,7 +322,7 @@ terminated() {
 ignored_signals() {
 	local pid
 	fill /dev/na 1
-	kcopyctl copy --yes --rate 16M /dev/na /dev/nb </dev/null >/tmp/ended 2>&1 &
+	kcopyctl copy --yes --rate 8M /dev/na /dev/nb </dev/null >/tmp/ended 2>&1 &
 	pid=$!
 	until_copying
 	kill -INT $pid
@@ -401,7 +404,7 @@ other_options() {
 	trap 'rm /etc/modprobe.d/copy.conf' EXIT
 	echo 'options kcopyd-copy count=8 sector=8 ignore_error=1 write_seq=1 verify=1 flush=1 pages=7' \
 		>/etc/modprobe.d/copy.conf
-	kcopyctl copy --yes --rate 16M /dev/na /dev/nb </dev/null >/tmp/said 2>&1 &
+	kcopyctl copy --yes --rate 8M /dev/na /dev/nb </dev/null >/tmp/said 2>&1 &
 	pid=$!
 	until_copying
 	for name in write_seq verify flush pages; do
@@ -684,7 +687,7 @@ source_cannot_flush() {
 destination_cannot_flush() {
 	local pid code=0
 	fill /dev/na 1
-	kcopyctl copy --yes --rate 16M /dev/na /dev/nb </dev/null >/tmp/said 2>/tmp/wrong &
+	kcopyctl copy --yes --rate 8M /dev/na /dev/nb </dev/null >/tmp/said 2>/tmp/wrong &
 	pid=$!
 	until_copying
 	dd if=/dev/nc of=/dev/nb bs=4k count=1 conv=notrunc 2>/dev/null
@@ -700,12 +703,12 @@ locked() {
 	fill /dev/nb 2
 	flock -o /dev/nb sleep 60 &
 	pid=$!
-	sleep 1
+	while flock -n /dev/nb true; do sleep 0.1; done
 	refuses 1 '/dev/nb is locked by a program that changes it, .*: nothing was written' \
 		copy --yes /dev/na /dev/nb
 	check /dev/nb 2
 	kill $pid
-	kcopyctl copy --yes --rate 16M /dev/na /dev/nb </dev/null >/tmp/said 2>&1 &
+	kcopyctl copy --yes --rate 8M /dev/na /dev/nb </dev/null >/tmp/said 2>&1 &
 	pid=$!
 	until_copying
 	! flock -n /dev/nb true || fail 'it is not locked'
@@ -754,7 +757,7 @@ forced() {
 	ctl 0 copy --yes --force /dev/na /dev/nb
 	check /dev/mapper/held 1
 	# Nobody gets the other one meanwhile.
-	kcopyctl copy --yes --force --rate 16M /dev/na /dev/nb /dev/nc </dev/null >/tmp/said 2>&1 &
+	kcopyctl copy --yes --force --rate 8M /dev/na /dev/nb /dev/nc </dev/null >/tmp/said 2>&1 &
 	pid=$!
 	until_copying
 	! dmsetup create other --table '0 8 linear /dev/nc 0' --noudevsync 2>/dev/null || fail 'held'
@@ -918,7 +921,10 @@ compares_the_rest() {
 		/dev/mapper/flaky </dev/null >/tmp/said 2>/tmp/wrong &
 	pid=$!
 	until_copying
-	until grep -q 'done=[2-6][0-9][0-9][0-9][0-9] ' $status; do sleep 0.1; done
+	until grep -q 'done=[2-6][0-9][0-9][0-9][0-9] ' $status; do
+		[ -d /proc/$pid ] || fail 'it was too fast'
+		sleep 0.1
+	done
 	bad nb 100 100
 	wait $pid || code=$?
 	[ $code = 1 ] || fail "exit code $code: $(cat /tmp/wrong)"
@@ -1054,7 +1060,7 @@ fits() {
 
 # An interactive shell stops what sets its terminal in the background.
 in_background() {
-	script -q -E never -c 'set -m; kcopyctl top --count 2 --interval 0.2 >/tmp/said & sleep 4; kill -KILL %1' \
+	script -q -E never -c 'set -m; kcopyctl top --count 2 --interval 0.2 >/tmp/said & sleep 15; kill -KILL %1' \
 		$pty </dev/null >/dev/null 2>&1
 	[ "$(grep -c '^ *CLIENT' /tmp/said)" = 2 ] || fail "samples: $(cat /tmp/said $pty)"
 }
