@@ -214,7 +214,7 @@ dm::held_bios *ksnapshot::waits_with(u64 chunk) noexcept
 		return &s->origins;
 	/* Without what this changes it is not to be resumed later, if nobody else copies it. */
 	if (failed_ && !missed_)
-		missed_ = !user_of_store();
+		missed_ = !store_is_kept();
 	if (is_ != condition::active || exceptions_.find(chunk))
 		return nullptr;
 

@@ -119,7 +119,13 @@ protected:
 	/* Changes when there is one more that the origin is not to change for. */
 	[[nodiscard]] static u32 joined() noexcept { return nr_joined; }
 
-	[[nodiscard]] stored *user_of_store() const noexcept;
+	/* Does another one copy to the store? Under the lock. */
+	[[nodiscard]] bool store_is_kept() const noexcept
+	{
+		const stored *user = user_of_store();
+
+		return user && user->is_ != condition::invalid;
+	}
 
 	/* Others that wait for this one look again. Under the lock. */
 	void tell_others() const noexcept;
@@ -163,7 +169,7 @@ protected:
 	bool merges_ = false;  /* what a merge says that it does alone */
 	bool dropped_ = false; /* the store says that it is invalid */
 	bool failed_ = false;  /* it could not be resumed the last time */
-	bool missed_ = false;  /* and the origin has changed since, and nobody copied that */
+	bool missed_ = false;  /* nor is it known that what has changed since was copied */
 
 	/* Of those that load. */
 	const char *wrong_ = nullptr;
@@ -180,7 +186,8 @@ private:
 	[[nodiscard]] int refuse(const char *why, int err = -kcopyd::einval) noexcept;
 	[[nodiscard]] int peek(u32 &chunk) noexcept;
 	[[nodiscard]] int check_store() noexcept;
-	void inherit(bool resumed) noexcept;
+	[[nodiscard]] stored *user_of_store() const noexcept;
+	void inherit(bool began) noexcept;
 	[[nodiscard]] bool can_take_over(const stored &from) const noexcept;
 	[[nodiscard]] bool is_left() const noexcept;
 	[[nodiscard]] static int store_is_left(void *of) noexcept;
@@ -663,17 +670,16 @@ inline int stored::origin_is_left_alone(void *of) noexcept
 }
 
 /*
- * What a table of the same store has missed, which it may be because of that one that it is
- * loaded anew. Who is @resumed knows what has become of it. Under the lock.
+ * What a table has missed that had this store, which may be loaded anew because of that. It
+ * is true of the store until one @began. Under the lock.
  */
-inline void stored::inherit(bool resumed) noexcept
+inline void stored::inherit(bool began) noexcept
 {
 	for (stored *s = *of_origin(origin_); s; s = s->next_) {
-		if (s == this || kdm_bdev(s->cow_.get()) != kdm_bdev(cow_.get()))
+		if (kdm_bdev(s->cow_.get()) != kdm_bdev(cow_.get()))
 			continue;
+		s->missed_ &= !began;
 		missed_ |= s->missed_;
-		if (resumed)
-			s->missed_ = false;
 	}
 }
 
@@ -686,6 +692,7 @@ inline int stored::preresume() noexcept
 
 	stored *from = nullptr;
 	bool known = false; /* the store says that it is invalid */
+	bool began = false; /* it is of now */
 	bool missed = false;
 	int r = take_over(from);
 
@@ -701,15 +708,14 @@ inline int stored::preresume() noexcept
 	if (!loaded_ && args_.persistent && !was_invalid_) {
 		r = open_store();
 		known = was_invalid_;
-		/* One that is begun only now is of now. */
+		began = r == 0 && fresh_;
 		missed = !known && !fresh_;
 	}
 	{
 		const locked l;
 
-		inherit(r == 0);
+		inherit(began);
 		missed &= missed_;
-		missed_ &= r != 0;
 		was_invalid_ |= missed;
 		failed_ = r != 0;
 		if (from)
@@ -721,6 +727,9 @@ inline int stored::preresume() noexcept
 		tell_others();
 	}
 	ksnapshot_wake();
+	/* A merge that is invalid is the origin. */
+	if (missed)
+		empty();
 	loaded_ = r == 0;
 	worker_.wake();
 	if (r == 0 && was_invalid_)

@@ -749,10 +749,10 @@ bad_store() {
 
 # One that could not be resumed, and then can be, has missed what was written meanwhile, also
 # if its table is loaded anew. There is nothing to miss for one that is new, nor where another
-# one has copied it.
+# one has copied it. Nothing of it is merged: the merge is the origin.
 missed() {
 	local how table='0 65536 ksnapshot /dev/na /dev/nb P 16'
-	for how in again loaded new other; do
+	for how in again loaded merged new other; do
 		snapshot P 16
 		changed
 		dmsetup remove snap --noudevsync
@@ -769,6 +769,13 @@ missed() {
 			dmsetup remove other --noudevsync
 		elif [ $how = loaded ]; then
 			dmsetup load snap --table "$table" || fail 'not loaded anew'
+		elif [ $how = merged ]; then
+			becomes ksnapshot-merge /dev/na /dev/nb P 16
+			[ "$(dmsetup status origin)" = '0 65536 ksnapshot-merge Invalid' ] ||
+				fail "status: $(dmsetup status origin)"
+			fill /dev/mapper/origin 5 1000 8
+			check /dev/na 5 1000 8
+			becomes ksnap-origin /dev/na
 		fi
 		dmsetup resume snap --noudevsync || fail 'it cannot be resumed'
 		dmsetup mknodes snap
