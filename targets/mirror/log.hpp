@@ -333,6 +333,9 @@ public:
 	 */
 	constexpr bool mark(u64 region) noexcept { return clean_.remove(region); }
 
+	/* Likewise to any region. */
+	constexpr void mark_all() noexcept { clean_.fill(false); }
+
 	/*
 	 * There is no write to the region any more. Returns true if the log on disk is to be
 	 * written now and then. Of one that is not in sync it changes nothing.

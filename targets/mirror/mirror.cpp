@@ -135,7 +135,7 @@ private:
 	void let_go() noexcept;
 	static void written(void *context, u32 failed, u32 refused) noexcept;
 	void has_dirty(u64 first, u64 end) noexcept;
-	void mark_all() noexcept;
+	bool mark_all_if_flush_failed() noexcept;
 	int read_log(u64 &nr_known) noexcept;
 
 	[[nodiscard]] u64 log_sectors() const noexcept
@@ -500,8 +500,7 @@ void kmirror::work() noexcept
 	mark(go);
 	hurry();
 	clean();
-	if (flush_failed() && !all_dirty_)
-		mark_all();
+	mark_all_if_flush_failed();
 	write_log();
 	while (const dm::bio b = go.pop())
 		write(b);
@@ -678,6 +677,9 @@ void kmirror::deal_with_failed() noexcept
 
 		bios.take(failed_);
 	}
+	/* Before anybody is told of it, who may not be told that it has failed. */
+	if (mark_all_if_flush_failed())
+		write_log();
 	while (const dm::bio b = bios.pop()) {
 		per_bio &p = b.data<kmirror>();
 		const bool misplaced = is_misplaced(p);
@@ -951,19 +953,19 @@ void kmirror::clean() noexcept
 }
 
 /*
- * Which regions a flush that failed was of is not known: none is clean. A user's may be told
- * only after a later one of clean() has done well. It is in the log on disk, too, before
- * somebody takes a region for marked there and writes.
+ * Which regions a flush that failed was of is not known: none is clean. A user's may come
+ * only after a later one of clean() has done well. Returns true if the log on disk is to be
+ * written before somebody takes a region for marked there and writes.
  */
-void kmirror::mark_all() noexcept
+bool kmirror::mark_all_if_flush_failed() noexcept
 {
+	if (all_dirty_ || !flush_failed())
+		return false;
 	all_dirty_ = true;
-	for (u64 region = 0; region < log_.size(); region++) {
-		if (log_.mark(region)) {
-			changed_.add(region);
-			dirtied_ = true;
-		}
-	}
+	log_.mark_all();
+	changed_.add_all(log_.size());
+	dirtied_ = true;
+	return true;
 }
 
 void kmirror::write_log() noexcept
