@@ -192,6 +192,7 @@ static unsigned long not_writable(const struct slice *slice)
 static int submit_slice(struct slice *slice)
 {
 	unsigned long more;
+	bool again = true;
 	int r;
 
 	do {
@@ -200,7 +201,11 @@ static int submit_slice(struct slice *slice)
 			break;
 		more = not_writable(slice);
 		all_write_err |= more;
-	} while (more && all_write_err != all_dests());
+		/* It may be writable again by now; or it is the source, which is too short. */
+		if (!more && !again)
+			break;
+		again = more;
+	} while (all_write_err != all_dests());
 	return r;
 }
 

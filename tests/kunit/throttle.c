@@ -809,10 +809,12 @@ static void throttle_suspended(struct kunit *test)
 	struct kcopyd_limits limits = { .bytes_per_second = SZ_64K, .ios_per_second = 2000 };
 	struct slow s = slow_new(test, &limits);
 	struct kcopyd_client *kc = s.client->kc;
+	struct copy *copy = slow_copy(&s, s.client, 0, HUGE_SECTORS);
 	unsigned int tries = 5;
 	unsigned long written;
 
-	copy_start(slow_copy(&s, s.client, 0, HUGE_SECTORS), 0);
+	copy->then = submit_again;
+	copy_start(copy, 0);
 	msleep(300);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_suspend(s.throttle), 0);
 	KUNIT_EXPECT_EQ(test, kcopyd_throttle_suspend(s.throttle), 0);

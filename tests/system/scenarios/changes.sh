@@ -76,7 +76,7 @@ removed_between() {
 }
 
 scsi_deleted() {
-	sdebug ndelay=1000000000
+	sdebug ndelay=200000000
 	start src=/dev/na "dst=$sd" chunk_kb=1048576
 	sleep 0.2
 	echo 1 >"/sys/block/${sd#/dev/}/device/delete"

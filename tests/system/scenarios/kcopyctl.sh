@@ -703,7 +703,10 @@ locked() {
 	fill /dev/nb 2
 	flock -o /dev/nb sleep 60 &
 	pid=$!
-	while flock -n /dev/nb true; do sleep 0.1; done
+	while flock -n /dev/nb true; do
+		[ -d /proc/$pid ] || fail 'it cannot be locked'
+		sleep 0.1
+	done
 	refuses 1 '/dev/nb is locked by a program that changes it, .*: nothing was written' \
 		copy --yes /dev/na /dev/nb
 	check /dev/nb 2

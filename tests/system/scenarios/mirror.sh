@@ -544,7 +544,7 @@ copied_at_least() { [ "$(copied)" -ge $1 ]; }
 
 # Of a region that is copied slowly, a write does not wait for that.
 limited_write() {
-	local begin n first pid limit
+	local begin before n first pid limit
 	fill /dev/na 1
 	slow 1000
 	mirror "$core" '/dev/na /dev/mapper/slow'
@@ -558,10 +558,11 @@ limited_write() {
 	limit=$(echo /sys/module/kcopyd/clients/*/bytes_per_second)
 	[ "$(cat $limit)" = 10240 ] || fail "in sysfs the limit is $(cat $limit)"
 	begin=$(seconds)
+	before=$(copied)
 	fill /dev/mapper/m 2 $first 4096 &
 	pid=$!
 	# In that time the limit would allow 400 sectors.
-	until_ 20 copied_at_least $(($(copied) + 512))
+	until_ 20 copied_at_least $((before + 512))
 	# It does not hold. What is set meanwhile does so later, be it none.
 	[ "$(cat $limit)" = 10240 ] || fail "in sysfs the limit is $(cat $limit) meanwhile"
 	[ "$(message state)" = 'running rate 10' ] || fail "state: $(message state)"
