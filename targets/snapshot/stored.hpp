@@ -675,6 +675,8 @@ inline int stored::origin_is_left_alone(void *of) noexcept
  */
 inline void stored::inherit(bool began) noexcept
 {
+	if (!args_.persistent)
+		return;
 	for (stored *s = *of_origin(origin_); s; s = s->next_) {
 		if (kdm_bdev(s->cow_.get()) != kdm_bdev(cow_.get()))
 			continue;
@@ -709,13 +711,12 @@ inline int stored::preresume() noexcept
 		r = open_store();
 		known = was_invalid_;
 		began = r == 0 && fresh_;
-		missed = !known && !fresh_;
 	}
 	{
 		const locked l;
 
 		inherit(began);
-		missed &= missed_;
+		missed = missed_;
 		was_invalid_ |= missed;
 		failed_ = r != 0;
 		if (from)
