@@ -233,9 +233,10 @@ take() {
 	[ $code = 0 ] || { give; fail "$1 cannot be taken: $(dmesg | tail -n 1)"; }
 }
 
+# The only worker of a CPU may be waiting to make another one, and then does nothing else.
 give() {
-	echo 0 >$exhaust/taken
 	echo $threads >$threads_max
+	echo 0 >$exhaust/taken
 }
 
 # ---------------------------------------------------------------------------
